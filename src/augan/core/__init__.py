@@ -1,0 +1,1 @@
+"""What everything stands on: errors, strict configuration, atomic files, random streams, threads, devices."""

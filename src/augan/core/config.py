@@ -1,0 +1,91 @@
+"""Strict configuration: frozen keyword-only dataclasses, in and out of JSON, with one-line errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from augan.core.errors import UserError, unknown_name
+
+T = TypeVar("T")
+
+STRICT = ConfigDict(extra="forbid", validate_default=True)
+"""For `pydantic.dataclasses.dataclass(config=STRICT, frozen=True, kw_only=True)`: unknown keys are errors."""
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Plain JSON values of a configuration."""
+    value: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
+    return value
+
+
+def from_dict(kind: type[T], value: dict[str, Any]) -> T:
+    """The configuration that `value` describes.
+
+    Raises:
+        UserError: an unknown key (the known ones are listed) or a value of the wrong kind.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise _one_line(kind, error) from error
+
+
+def override(config: T, assignments: Iterable[str]) -> T:
+    """A copy of `config` with `key.path=value` assignments applied; values are JSON, or else plain text.
+
+    >>> override(config, ["training.batch=32", "networks.name=article"])  # doctest: +SKIP
+    """
+    values = to_dict(config)
+    for assignment in assignments:
+        path, separator, text = assignment.partition("=")
+        if not separator:
+            raise UserError(f"--set takes key=value, and '{assignment}' has no '='. Example: --set training.batch=32")
+        *parents, leaf = path.strip().split(".")
+        node, kind = values, type(config)
+        for parent in parents:
+            _check_key(kind, parent, path)
+            if not isinstance(node.get(parent), dict):
+                raise UserError(f"--set {path}: '{parent}' holds a plain value, not a group of settings.")
+            node, kind = node[parent], _field_type(kind, parent)
+        _check_key(kind, leaf, path)
+        node[leaf] = _parse(text.strip())
+    return from_dict(type(config), values)
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return None if text in ("None", "none") else text
+
+
+def _field_type(kind: Any, name: str) -> Any:
+    import typing
+
+    return typing.get_type_hints(kind)[name]
+
+
+def _check_key(kind: Any, name: str, path: str) -> None:
+    if not dataclasses.is_dataclass(kind):
+        return
+    names = [field.name for field in dataclasses.fields(kind)]
+    if name not in names:
+        raise unknown_name(f"setting in '{path}':", name, names)
+
+
+def _one_line(kind: Any, error: ValidationError) -> UserError:
+    parts = []
+    for item in error.errors():
+        where = ".".join(str(step) for step in item["loc"])
+        if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            owner = kind
+            for step in item["loc"][:-1]:
+                owner = _field_type(owner, str(step))
+            return unknown_name(f"setting in '{where}':", str(item["loc"][-1]), [f.name for f in dataclasses.fields(owner)])
+        parts.append(f"{where}: {item['msg']} (got {item.get('input')!r})")
+    return UserError("Wrong setting: " + "; ".join(parts) + ".")
