@@ -1,0 +1,20 @@
+"""What people come for: samples, a balanced data set, measures."""
+
+from augan.apply.augment import Augmented, augment, check_model, plan_additions
+from augan.apply.evaluate import evaluate, is_run
+from augan.apply.generate import generate, interpolation
+from augan.apply.layouts import check_out
+from augan.apply.strategy import images_to_add
+
+__all__ = [
+    "Augmented",
+    "augment",
+    "check_model",
+    "check_out",
+    "evaluate",
+    "generate",
+    "images_to_add",
+    "interpolation",
+    "is_run",
+    "plan_additions",
+]

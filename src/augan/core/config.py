@@ -86,6 +86,8 @@ def _one_line(kind: Any, error: ValidationError) -> UserError:
             owner = kind
             for step in item["loc"][:-1]:
                 owner = _field_type(owner, str(step))
-            return unknown_name(f"setting in '{where}':", str(item["loc"][-1]), [f.name for f in dataclasses.fields(owner)])
+            return unknown_name(
+                f"setting in '{where}':", str(item["loc"][-1]), [f.name for f in dataclasses.fields(owner)]
+            )
         parts.append(f"{where}: {item['msg']} (got {item.get('input')!r})")
     return UserError("Wrong setting: " + "; ".join(parts) + ".")

@@ -1,0 +1,29 @@
+"""Data: anything on disk becomes a `Source`, a `Loader` makes batches of it, `inspect` says what is in it."""
+
+from augan.data.cache import cache_folder
+from augan.data.demo import demo_digits, imbalanced, write_folder
+from augan.data.inspect import DataReport, inspect
+from augan.data.loader import Batch, IndexStream, Loader
+from augan.data.opening import open
+from augan.data.source import ArraySource, Origin, Sizes, Source, SubsetSource, class_counts, subset
+
+__all__ = [
+    "ArraySource",
+    "Batch",
+    "DataReport",
+    "IndexStream",
+    "Loader",
+    "Origin",
+    "Sizes",
+    "Source",
+    "SubsetSource",
+    "cache_folder",
+    "class_counts",
+    "demo_digits",
+    "imbalanced",
+    "inspect",
+    "npz_keys",
+    "open",
+    "subset",
+    "write_folder",
+]

@@ -1,0 +1,18 @@
+"""The engine that plays the game, written once for every kind of item."""
+
+from augan.training.config import DataConfig, RunConfig, TrainingConfig
+from augan.training.console import ConsoleObserver
+from augan.training.loop import Trainer
+from augan.training.observer import Observer, Progress
+from augan.training.quality import QualityMeter
+
+__all__ = [
+    "ConsoleObserver",
+    "DataConfig",
+    "Observer",
+    "Progress",
+    "QualityMeter",
+    "RunConfig",
+    "Trainer",
+    "TrainingConfig",
+]

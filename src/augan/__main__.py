@@ -1,0 +1,15 @@
+"""`augan` and `python -m augan`."""
+
+from augan.core.threads import prepare_environment
+
+
+def main() -> None:
+    """Runs the command line. The environment is prepared before anything imports torch."""
+    prepare_environment()
+    from augan.cli.app import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""The functions of `import augan`: train, load, open, evaluate, generate, augment.
+
+The command line calls the same functions; what they return is plain Python, NumPy and PyTorch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from augan.apply import Augmented, check_out, evaluate, generate, plan_additions
+from augan.apply import augment as _augment
+from augan.checkpoint import Model, Run, load_model
+from augan.core.config import from_dict, override
+from augan.core.errors import UserError
+from augan.core.files import require_absent
+from augan.data import Source, class_counts, inspect, open
+from augan.game import Objective
+from augan.recipes import Budget, recipe_config
+from augan.training import ConsoleObserver, Observer, RunConfig, Trainer
+
+RUNS = Path("runs")
+
+
+def resolve(
+    data: Any,
+    *,
+    minutes: float | None = None,
+    images: int | None = None,
+    recipe: str = "auto",
+    settings: Sequence[str] = (),
+    size: int | str | None = None,
+    strict: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+) -> tuple[Source, RunConfig]:
+    """The opened data and the configuration that `train` would use; nothing is trained.
+
+    Raises:
+        UserError: data that cannot be opened, an unknown recipe or setting, two budgets.
+    """
+    minimum = _setting(settings, "data.min_images_per_class")
+    source = open(data, size=size, strict=strict, min_images_per_class=minimum)
+    config = recipe_config(
+        recipe, source.item, len(source), class_counts(source), Budget(minutes=minutes, images=images)
+    )
+    own = {
+        "seed": seed,
+        "training.device": device,
+        "data.path": str(data) if isinstance(data, str | Path) else None,
+        "data.size": None if size is None else str(size),
+        "data.strict": strict,
+        "data.min_images_per_class": minimum,
+    }
+    config = override(config, [f"{key}={json.dumps(value)}" for key, value in own.items()])
+    return source, override(config, settings)
+
+
+def train(
+    data: Any,
+    *,
+    minutes: float | None = None,
+    images: int | None = None,
+    out: Path | str | None = None,
+    recipe: str = "auto",
+    settings: Sequence[str] = (),
+    size: int | str | None = None,
+    strict: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+    objective: Objective | None = None,
+    progress: bool = False,
+    observer: Observer | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Trains a GAN on images.
+
+    Args:
+        data: a path (folder, zip, .npy, .npz, Parquet), an array (N, H, W[, C]), a pair (images, labels), any
+            map-style torch Dataset, or a Source.
+        minutes, images: the budget: time, or real images shown to the discriminator. One of them; 5 minutes if none.
+        out: the run folder; None chooses a new one under ./runs.
+        recipe: auto, article, strided or residual.
+        settings: 'key=value' changes of the configuration, as with --set.
+        size: S, "HxW" or None, see `augan.open`.
+        strict: fail on unreadable images.
+        seed: decides every random draw.
+        device: auto, cpu, cuda or mps.
+        resume: go on with the run in `out`, with its own configuration; `minutes` or `images` extend its budget.
+        generator, discriminator: modules of your own (see `augan.networks` for what they must do).
+        objective: a pair of losses of your own.
+        progress: show a live progress line.
+        observer: is told what happens (see `augan.training.Observer`).
+        should_stop: asked after every round; True saves and raises Interrupted.
+
+    Returns:
+        The finished run; `run.load()` gives the model.
+
+    Raises:
+        UserError: data, settings or folder do not do; nothing was overwritten.
+        Interrupted: stopped and saved.
+    """
+    if resume:
+        config, source = _resumed(data, out, minutes, images, settings, device)
+        assert out is not None
+        folder = Path(out)
+    else:
+        folder = Path(out) if out is not None else None
+        if folder is not None:
+            require_absent(folder, "Go on with it by --resume, or choose another --out.")
+        source, config = resolve(
+            data,
+            minutes=minutes,
+            images=images,
+            recipe=recipe,
+            settings=settings,
+            size=size,
+            strict=strict,
+            seed=seed,
+            device=device,
+        )
+        folder = folder or new_run_folder(source.name)
+    trainer = Trainer(
+        source,
+        config,
+        folder,
+        generator=generator,
+        discriminator=discriminator,
+        objective_pair=objective,
+        observer=observer or (ConsoleObserver() if progress else None),
+        should_stop=should_stop,
+    )
+    return trainer.run(resume=resume)
+
+
+def _setting(settings: Sequence[str], key: str) -> int:
+    """The value of a setting that is needed before there is a configuration."""
+    values = [text.split("=", 1)[1] for text in settings if text.split("=", 1)[0].strip() == key and "=" in text]
+    if values and not values[-1].strip().isdigit():
+        raise UserError(f"--set {key}={values[-1]}: a whole number is expected.")
+    return int(values[-1]) if values else 0
+
+
+def _resumed(
+    data: Any,
+    out: Path | str | None,
+    minutes: float | None,
+    images: int | None,
+    settings: Sequence[str],
+    device: str,
+) -> tuple[RunConfig, Source]:
+    if out is None:
+        raise UserError("Say which run to resume: --out RUN.")
+    config = from_dict(RunConfig, Run(out).config)
+    budget = {"training.minutes": minutes, "training.images": images}
+    if any(value is not None for value in budget.values()):
+        changes = [f"{key}={'null' if value is None else value}" for key, value in budget.items()]
+        config = override(config, changes)
+    config = override(config, settings)
+    if device != "auto":
+        config = override(config, [f"training.device={device}"])
+    kept = config.data
+    source = open(data, size=kept.size, strict=kept.strict, min_images_per_class=kept.min_images_per_class)
+    return config, source
+
+
+def new_run_folder(name: str, under: Path = RUNS) -> Path:
+    """The first of NAME-1, NAME-2, ... under `under` that does not exist."""
+    number = 1
+    while (under / f"{name}-{number}").exists():
+        number += 1
+    return under / f"{name}-{number}"
+
+
+def load(run: Path | str, *, generator: nn.Module | None = None, which: str = "best", device: str = "cpu") -> Model:
+    """The model of a run folder or checkpoint folder; see `augan.checkpoint.load_model`."""
+    return load_model(run, generator=generator, which=which, device=device)
+
+
+def augment(
+    data: Any,
+    out: Path | str,
+    *,
+    run: Path | str | Model | None = None,
+    strategy: str = "auto",
+    minutes: float = 5.0,
+    seed: int = 0,
+    truncation: float = 1.0,
+    size: int | str | None = None,
+    strict: bool = False,
+    settings: Sequence[str] = (),
+    observer: Observer | None = None,
+    tick: Callable[[int], None] = lambda done: None,
+) -> Augmented:
+    """A bigger, balanced copy of a data set, in its own layout; see `augan.apply.augment`.
+
+    Without `run`, a GAN is trained for `minutes` first, into a new folder under ./runs.
+    """
+    target = Path(out)
+    require_absent(target)
+    model = run if isinstance(run, Model) else None if run is None else load_model(run)
+    if model is not None and size is None:
+        size = f"{model.item.height}x{model.item.width}"
+    minimum = _setting(settings, "data.min_images_per_class")
+    source = open(data, size=size, strict=strict, min_images_per_class=minimum)
+    check_out(source, target)
+    plan_additions(source, strategy)  # a wrong strategy fails before minutes of training
+    if model is None:
+        folder = new_run_folder(source.name)
+        model = train(source, minutes=minutes, out=folder, settings=settings, seed=seed, observer=observer).load()
+    return _augment(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+
+
+__all__ = [
+    "Augmented",
+    "Model",
+    "Run",
+    "Source",
+    "augment",
+    "evaluate",
+    "generate",
+    "inspect",
+    "load",
+    "new_run_folder",
+    "open",
+    "resolve",
+    "train",
+]

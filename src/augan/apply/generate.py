@@ -1,0 +1,205 @@
+"""From a model to files: arrays, folders, sheets, animations. Memory stays flat at any count."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from augan.checkpoint import Model
+from augan.core.errors import UserError
+from augan.core.files import atomic_file, atomic_folder, require_absent, require_space
+from augan.core.item import from_unit
+from augan.core.optional import require
+from augan.core.pictures import save_gif, save_sheet, to_pillow
+
+Classes = Sequence[str | int] | None
+Tick = Callable[[int], None]
+SHEET_LIMIT = 1_000
+FRAMES_PER_STEP = 20
+
+
+def generate(
+    model: Model,
+    count: int,
+    out: Path | str,
+    *,
+    classes: Classes = None,
+    truncation: float = 1.0,
+    seed: int = 0,
+    tick: Tick = lambda done: None,
+) -> Path:
+    """Writes `count` images to `out`, whose name decides the form.
+
+    .npz: `images` (n, h, w, c) uint8 and, if conditional, `labels` (n,) int64 and `class_names`. .png: a sheet.
+    .gif and .mp4: an interpolation through `count` random points. Anything else: a folder of PNG files, in a
+    subfolder a class if conditional.
+
+    Raises:
+        UserError: `out` exists, too little space, an unknown ending or class.
+    """
+    path = Path(out)
+    if count < 1:
+        raise UserError(f"--count {count}: at least 1 image must be generated.")
+    writer = _writer(path)
+    require_absent(path)
+    require_space(path, count * int(np.prod(model.item.shape)))
+    next(
+        model.stream(1, classes, seed, truncation), None
+    )  # wrong classes or truncation fail before anything is written
+    writer(model, count, path, classes, truncation, seed, tick)
+    return path
+
+
+def _writer(path: Path) -> Callable[..., None]:
+    writers: dict[str, Callable[..., None]] = {
+        ".npz": _write_npz,
+        ".png": _write_sheet,
+        ".gif": _write_gif,
+        ".mp4": _write_mp4,
+        "": _write_folder,
+    }
+    if path.suffix.lower() not in writers:
+        raise UserError(
+            f"Cannot write '{path.suffix}' files. Use .npz, .png, .gif, .mp4, or a folder name without a dot."
+        )
+    return writers[path.suffix.lower()]
+
+
+def _write_npz(
+    model: Model, count: int, path: Path, classes: Classes, truncation: float, seed: int, tick: Tick
+) -> None:
+    item, done = model.item, 0
+
+    def parts() -> Iterator[np.ndarray]:
+        nonlocal done
+        for images, _ in model.stream(count, classes, seed, truncation):
+            yield from_unit(images)
+            done += len(images)
+            tick(done)
+
+    with atomic_file(path) as temporary, NpzWriter(temporary) as archive:
+        archive.add_stream("images", (count, item.height, item.width, item.channels), np.uint8, parts())
+        labels = model.labels(count, classes)
+        if labels is not None:
+            archive.add("labels", labels.numpy())
+            archive.add("class_names", np.array(item.class_names))
+
+
+class NpzWriter:
+    """An .npz file written array by array, each in parts, so that it never has to fit into memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True)
+
+    def __enter__(self) -> NpzWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._archive.close()
+
+    def add(self, name: str, array: np.ndarray) -> None:
+        """Adds a whole array."""
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, array, allow_pickle=False)
+        self._archive.writestr(f"{name}.npy", buffer.getvalue())
+
+    def add_stream(self, name: str, shape: tuple[int, ...], dtype: Any, parts: Iterator[np.ndarray]) -> None:
+        """Adds an array of known shape from parts along its first axis."""
+        header = {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+            "fortran_order": False,
+            "shape": shape,
+        }
+        with self._archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+            np.lib.format.write_array_header_2_0(file, header)
+            for part in parts:
+                file.write(np.ascontiguousarray(part, dtype=dtype).tobytes())
+
+
+def _write_folder(
+    model: Model, count: int, path: Path, classes: Classes, truncation: float, seed: int, tick: Tick
+) -> None:
+    names, digits, done = model.item.class_names or (), len(str(count - 1)), 0
+    with atomic_folder(path) as temporary:
+        for images, labels in model.stream(count, classes, seed, truncation):
+            for index, image in enumerate(from_unit(images)):
+                folder = temporary if labels is None else temporary / names[int(labels[index])]
+                folder.mkdir(exist_ok=True)
+                to_pillow(image).save(folder / f"{done:0{digits}d}.png")
+                done += 1
+            tick(done)
+
+
+def _write_sheet(
+    model: Model, count: int, path: Path, classes: Classes, truncation: float, seed: int, tick: Tick
+) -> None:
+    if count > SHEET_LIMIT:
+        raise UserError(f"A sheet holds at most {SHEET_LIMIT} images, not {count}. Use .npz or a folder for more.")
+    chosen = model.class_indices(classes)
+    columns, rows, names = round(count**0.5) or 1, None, model.item.class_names or ()
+    if chosen is not None and count >= len(chosen) and count % len(chosen) == 0:
+        columns = count // len(chosen)
+        rows = [names[index] for index in chosen]
+        chosen = [index for index in chosen for _ in range(columns)]
+    save_sheet(path, from_unit(model.sample(count, chosen, seed, truncation)), columns, rows)
+    tick(count)
+
+
+def interpolation(
+    model: Model, count: int, classes: Classes = None, truncation: float = 1.0, seed: int = 0
+) -> Iterator[UInt8[np.ndarray, "h w c"]]:
+    """Frames of a closed walk through `count` random points on great circles (arXiv:1609.04468, slerp).
+
+    A class changes halfway between two points.
+    """
+    points = truncation * model.latents(count, seed)
+    labels = model.labels(count, classes)
+    for index in range(count):
+        following = (index + 1) % count
+        shares = torch.arange(FRAMES_PER_STEP) / FRAMES_PER_STEP
+        latents = slerp(points[index], points[following], shares)
+        chosen: Int64[Tensor, " n"] | None = None
+        if labels is not None:
+            chosen = torch.where(shares < 0.5, labels[index], labels[following])
+        yield from from_unit(model.decode(latents, chosen))
+
+
+def slerp(start: Float[Tensor, " d"], end: Float[Tensor, " d"], shares: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:
+    """Spherical interpolation; straight where the two vectors are (nearly) parallel."""
+    cosine = torch.dot(start, end) / (start.norm() * end.norm()).clamp_min(1e-12)
+    angle = cosine.clamp(-1, 1).arccos()
+    weight = shares[:, None]
+    if angle.sin() < 1e-4:
+        return (1 - weight) * start + weight * end
+    return (((1 - weight) * angle).sin() * start + (weight * angle).sin() * end) / angle.sin()
+
+
+def _write_gif(
+    model: Model, count: int, path: Path, classes: Classes, truncation: float, seed: int, tick: Tick
+) -> None:
+    save_gif(path, interpolation(model, count, classes, truncation, seed))
+    tick(count)
+
+
+def _write_mp4(
+    model: Model, count: int, path: Path, classes: Classes, truncation: float, seed: int, tick: Tick
+) -> None:
+    imageio = require("imageio.v3", "video", "Writing .mp4")
+    require("imageio_ffmpeg", "video", "Writing .mp4")
+    scale = max(1, round(256 / model.item.width))
+    frames = []
+    for frame in interpolation(model, count, classes, truncation, seed):
+        picture = to_pillow(frame).convert("RGB")
+        width, height = (side * scale - side * scale % 2 for side in (picture.width, picture.height))
+        frames.append(np.asarray(picture.resize((width, height), 0)))
+    with atomic_file(path) as temporary:
+        imageio.imwrite(temporary, np.stack(frames), fps=20, codec="libx264", macro_block_size=2, extension=".mp4")
+    tick(count)

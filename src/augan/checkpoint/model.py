@@ -1,0 +1,203 @@
+"""A trained generator with everything that is needed to use it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from augan.checkpoint.store import CheckpointStore, read_tensors
+from augan.core.config import from_dict
+from augan.core.devices import choose_device
+from augan.core.errors import UserError, unknown_name
+from augan.core.files import read_json
+from augan.core.item import ItemSpec
+from augan.networks import NetworkConfig, build
+
+FORMAT = 1
+"""Version of model.json."""
+
+
+class Model:
+    """Samples from a generator, reproducibly: image i of seed s is always the same, however many are drawn.
+
+    Attributes:
+        generator: the averaged generator, in evaluation mode.
+        item: what it generates (channels, height, width, class names, value range).
+        conditional: whether a class can be asked for.
+        hash: SHA-256 of its weights, 64 hexadecimal digits.
+    """
+
+    def __init__(self, generator: nn.Module, item: ItemSpec, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.generator = generator.to(self.device).eval().requires_grad_(False)
+        self.item = item
+        self.latent_size = int(generator.latent_size)  # type: ignore[arg-type]
+        self.conditional = int(getattr(generator, "classes", 0)) > 0  # type: ignore[call-overload]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over names and values of the weights."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.generator.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def class_indices(self, classes: Sequence[str | int] | None) -> list[int] | None:
+        """Class numbers for names or numbers; all of them for None; None for an unconditional model.
+
+        Raises:
+            UserError: an unknown class (the known ones are listed), or a class asked of an unconditional model.
+        """
+        if not self.conditional:
+            if classes is not None:
+                raise UserError("This generator was trained without classes: none can be asked for.")
+            return None
+        names = self.item.class_names or ()
+        if classes is None:
+            return list(range(len(names)))
+        if not len(classes):
+            raise UserError("The list of classes is empty. Leave it out for all classes.")
+        return [self._class_index(name, names) for name in classes]
+
+    @staticmethod
+    def _class_index(name: str | int, names: tuple[str, ...]) -> int:
+        if isinstance(name, int | np.integer):
+            if not 0 <= name < len(names):
+                raise UserError(f"Class number {name} is out of range: 0 to {len(names) - 1}.")
+            return int(name)
+        if name not in names:
+            raise unknown_name("class", name, names)
+        return names.index(name)
+
+    def latents(self, n: int, seed: int = 0, first: int = 0) -> Float[Tensor, "n d"]:
+        """z ~ N(0, I) for images `first` to `first + n - 1` of `seed`."""
+        rows = [
+            np.random.default_rng([seed & 0xFFFFFFFF, seed >> 32, index]).standard_normal(self.latent_size)
+            for index in range(first, first + n)
+        ]
+        return torch.from_numpy(np.array(rows, dtype=np.float32).reshape(n, self.latent_size))
+
+    def labels(self, n: int, classes: Sequence[str | int] | None = None, first: int = 0) -> Int64[Tensor, " n"] | None:
+        """Labels of images `first` to `first + n - 1`: `classes` in turn, again and again. None if unconditional."""
+        indices = self.class_indices(classes)
+        if indices is None:
+            return None
+        return torch.tensor([indices[i % len(indices)] for i in range(first, first + n)], dtype=torch.int64)
+
+    @torch.no_grad()
+    def decode(self, latents: Float[Tensor, "n d"], labels: Int64[Tensor, " n"] | None) -> Float[Tensor, "n c h w"]:
+        """Images in [-1, 1] of given latents and labels."""
+        arguments = [latents.to(self.device)]
+        if self.conditional and labels is not None:
+            arguments.append(labels.to(self.device))
+        images: Tensor = self.generator(*arguments)
+        return images.float().clamp(-1, 1).cpu()
+
+    def stream(
+        self,
+        n: int,
+        classes: Sequence[str | int] | None = None,
+        seed: int = 0,
+        truncation: float = 1.0,
+        first: int = 0,
+        batch: int = 64,
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """The images of `sample`, with their labels, in batches: memory stays flat at any n."""
+        if n < 0:
+            raise UserError(f"Cannot draw {n} images: the count must be 0 or more.")
+        if not 0 < truncation <= 1:
+            raise UserError(f"Truncation {truncation} is out of range: above 0, at most 1 (no truncation).")
+        for start in range(first, first + n, batch):
+            count = min(batch, first + n - start)
+            labels = self.labels(count, classes, start)
+            yield self.decode(truncation * self.latents(count, seed, start), labels), labels
+
+    def sample(
+        self,
+        n: int,
+        classes: Sequence[str | int] | None = None,
+        seed: int = 0,
+        truncation: float = 1.0,
+        first: int = 0,
+    ) -> Float[Tensor, "n c h w"]:
+        """n images, (n, C, H, W) float32 in [-1, 1] on the CPU.
+
+        Args:
+            n: how many.
+            classes: class names or numbers, taken in turn (n of them: one each); None for all classes in turn.
+            seed: image i of a seed does not depend on n.
+            truncation: latents are multiplied by it; below 1, more typical and less diverse images.
+            first: number of the first image.
+
+        Raises:
+            UserError: an unknown class, a negative n, truncation outside (0, 1].
+        """
+        batches = [images for images, _ in self.stream(n, classes, seed, truncation, first)]
+        return torch.cat(batches) if batches else torch.empty(0, *self.item.shape)
+
+    def contract(self, networks: dict[str, Any] | None) -> dict[str, Any]:
+        """What model.json holds; `networks` is the configuration that builds the generator, if one does."""
+        return {
+            "format": FORMAT,
+            "item": self.item.to_json(),
+            "networks": networks,
+            "latent_size": self.latent_size,
+        }
+
+
+def find_checkpoint(path: Path, which: str = "best") -> Path:
+    """The checkpoint folder that `path` (a run or a checkpoint) stands for.
+
+    Raises:
+        UserError: there is none.
+    """
+    if (path / "model.json").exists():
+        return path
+    if not path.exists():
+        raise UserError(f"{path} does not exist. `augan runs` lists the runs in a folder.")
+    store = CheckpointStore(path)
+    checkpoint = store.best() if which == "best" else store.last()
+    if checkpoint is None:
+        raise UserError(
+            f"{path} holds no checkpoint: it is not a run folder, or training was stopped before the first."
+        )
+    return checkpoint
+
+
+def load_model(
+    path: Path | str, *, generator: nn.Module | None = None, which: str = "best", device: str = "cpu"
+) -> Model:
+    """The model of a run folder or a checkpoint folder.
+
+    Args:
+        path: the folder.
+        generator: a module of the same structure, for runs that trained a user's own generator.
+        which: 'best' or 'last' checkpoint of a run.
+        device: auto, cpu, cuda or mps.
+
+    Raises:
+        UserError: no checkpoint there, damaged files, or a generator of another structure.
+    """
+    checkpoint = find_checkpoint(Path(path), which)
+    contract = read_json(checkpoint / "model.json")
+    if contract.get("format") != FORMAT:
+        raise UserError(f"{checkpoint} has format {contract.get('format')}; this augan reads format {FORMAT}.")
+    item = ItemSpec.from_json(contract["item"])
+    if generator is None:
+        if contract["networks"] is None:
+            raise UserError(f"{checkpoint} holds a generator of your own: pass it as load(path, generator=module).")
+        with torch.random.fork_rng(devices=[]):  # loading must not move the caller's random state
+            generator, _ = build(from_dict(NetworkConfig, contract["networks"]), item)
+    try:
+        generator.load_state_dict(read_tensors(checkpoint / "model.safetensors"))
+    except RuntimeError as error:
+        raise UserError(f"{checkpoint}/model.safetensors does not fit the generator: {error}") from error
+    return Model(generator, item, choose_device(device))

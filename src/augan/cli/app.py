@@ -1,0 +1,290 @@
+"""The commands: parse, call the same functions as Python users do, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from augan.cli.errors import AuganGroup
+
+app = typer.Typer(
+    cls=AuganGroup,
+    help="From a folder of images to a trained GAN and a bigger, balanced data set.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    epilog="Start with: augan demo",
+)
+
+Data = Annotated[
+    str, typer.Argument(help="A folder of images, a .zip of one, .npy, .npz or Parquet.", show_default=False)
+]
+RunArgument = Annotated[Path, typer.Argument(help="A run folder (or one of its checkpoints).", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides every random draw.")]
+Size = Annotated[
+    str | None,
+    typer.Option(metavar="S|HxW", help="Train at S x S or H x W pixels.", show_default="as the data"),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail on unreadable images instead of leaving them out.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+EXAMPLES = "[bold]Examples[/bold]\n\n"
+
+
+def _examples(*lines: str) -> str:
+    return EXAMPLES + "\n\n".join(f"  $ {line}" for line in lines)
+
+
+def _console() -> Console:
+    return Console(stderr=True)
+
+
+@app.callback()
+def main_options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Options of every command."""
+    context.obj = {"debug": debug}
+    if version:
+        from augan import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command(
+    epilog=_examples(
+        "augan train photos/",
+        "augan train real_images.npy --minutes 30 --out runs/mine",
+        "augan train photos.zip --recipe article --set game.objective=minimax",
+        "augan train photos/ --out runs/mine --resume --minutes 60",
+    )
+)
+def train(
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/NAME-N")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time budget.", show_default="5")] = None,
+    images: Annotated[int | None, typer.Option(help="Budget in real images shown, instead of time.")] = None,
+    recipe: Annotated[str, typer.Option(help="auto, article, strided or residual.")] = "auto",
+    settings: Settings = None,
+    size: Size = None,
+    seed: Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    device: Device = "auto",
+    strict: Strict = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings, and stop.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a GAN on images. Ctrl-C saves; --resume goes on."""
+    from augan import api
+    from augan.cli.console import print_json, quality_table
+    from augan.core.config import to_dict
+    from augan.training import ConsoleObserver
+
+    changes = settings or []
+    if dry_run:
+        config = api.resolve(
+            data,
+            minutes=minutes,
+            images=images,
+            recipe=recipe,
+            settings=changes,
+            size=size,
+            strict=strict,
+            seed=seed,
+            device=device,
+        )[1]
+        print_json(to_dict(config))
+        return
+    console = _console()
+    run = api.train(
+        data,
+        minutes=minutes,
+        images=images,
+        out=out,
+        recipe=recipe,
+        settings=changes,
+        size=size,
+        strict=strict,
+        seed=seed,
+        device=device,
+        resume=resume,
+        observer=None if quiet else ConsoleObserver(console),
+    )
+    if json:
+        print_json(run.summary() | {"result": run.result()})
+        return
+    quality = run.quality()
+    if quality is not None:
+        console.print(quality_table(quality))
+    console.print(f"\nThe run is in [bold]{run.path}[/bold]. Next:", highlight=False)
+    console.print(f"  augan generate {run.path} --count 100 --out samples.png", highlight=False)
+
+
+@app.command(
+    epilog=_examples(
+        "augan generate runs/mine --count 100 --out samples.png",
+        "augan generate runs/mine --count 5000 --out more.npz --classes cat,dog --seed 7",
+        "augan generate runs/mine --count 12 --out walk.gif",
+    )
+)
+def generate(
+    run: RunArgument,
+    count: Annotated[int, typer.Option(help="How many images (points of the walk, for .gif and .mp4).")],
+    out: Annotated[Path, typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder for PNG files.")],
+    classes: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Classes in turn.", show_default="all in turn")
+    ] = None,
+    truncation: Annotated[float, typer.Option(help="Below 1: more typical, less diverse. 0 < T <= 1.")] = 1.0,
+    seed: Seed = 0,
+    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+    device: Device = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw images from a trained generator."""
+    from augan import api
+    from augan.cli.console import counting, print_json
+
+    model = api.load(run, which=checkpoint, device=device)
+    names = None if classes is None else [name.strip() for name in classes.split(",") if name.strip()]
+    with counting(_console(), "Generating", count, quiet) as tick:
+        path = api.generate(model, count, out, classes=names, truncation=truncation, seed=seed, tick=tick)
+    if json:
+        print_json({"out": str(path), "count": count, "seed": seed, "generator": model.hash})
+    else:
+        _console().print(f"{count:,} images in [bold]{path}[/bold]", highlight=False)
+
+
+@app.command(
+    epilog=_examples(
+        "augan augment photos/ --out balanced/",
+        "augan augment photos/ --run runs/mine --out balanced/ --strategy 1000",
+        "augan augment set.npz --run runs/mine --out bigger.npz --strategy cat=500,dog=800",
+    )
+)
+def augment(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The copy: a folder, .zip, .npz or .npy.")],
+    run: Annotated[Path | None, typer.Option(help="A trained run.", show_default="train one first")] = None,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="auto: raise every class to the largest; all: raise every class to twice the largest; N: raise "
+            "every class to N; class=N,...: raise these classes to N."
+        ),
+    ] = "auto",
+    minutes: Annotated[float, typer.Option(help="Training time where there is no --run.")] = 5.0,
+    truncation: Annotated[float, typer.Option(help="Below 1: more typical, less diverse.")] = 1.0,
+    seed: Seed = 0,
+    size: Size = None,
+    settings: Settings = None,
+    strict: Strict = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a balanced, bigger copy of a data set: real items untouched, synthetic ones beside them."""
+    from augan import api
+    from augan.cli.console import counting, print_json
+    from augan.training import ConsoleObserver
+
+    console = _console()
+    with counting(console, "Adding", None, quiet) as tick:
+        result = api.augment(
+            data,
+            out,
+            run=run,
+            strategy=strategy,
+            minutes=minutes,
+            seed=seed,
+            truncation=truncation,
+            size=size,
+            strict=strict,
+            settings=settings or [],
+            observer=None if quiet or run else ConsoleObserver(console),
+            tick=tick,
+        )
+    if json:
+        print_json(result.to_json())
+        return
+    for name, added in result.added.items():
+        if name:
+            console.print(f"  {name}: {result.real[name]:,} real + {added:,} synthetic", highlight=False, markup=False)
+    console.print(f"{sum(result.added.values()):,} synthetic images added: [bold]{result.out}[/bold]", highlight=False)
+    console.print(f"Each is listed in {result.manifest}", highlight=False)
+
+
+@app.command(
+    epilog=_examples(
+        "augan evaluate runs/mine --against photos/",
+        "augan evaluate generated/ --against photos/ --json",
+    )
+)
+def evaluate(
+    target: Annotated[str, typer.Argument(metavar="RUN|PATH", help="A run, or images.", show_default=False)],
+    against: Annotated[str, typer.Option(help="The real images.")],
+    count: Annotated[int, typer.Option(min=5, help="Images on each side, at most.")] = 2000,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Measure a run, or any set of images, against real ones."""
+    from augan import api
+    from augan.cli.console import print_json, quality_table
+
+    quality = api.evaluate(target, against, count=count, seed=seed)
+    if json:
+        print_json({"target": target, "against": against, "seed": seed, **quality.to_json()})
+    else:
+        Console().print(quality_table(quality, f"{target} against {against}"))
+
+
+@app.command(epilog=_examples("augan inspect photos/", "augan inspect set.npz --json"))
+def inspect(data: Data, size: Size = None, strict: Strict = False, json: Json = False) -> None:
+    """Say what a data set is: sizes, channels, classes, duplicates, problems."""
+    from augan import api
+    from augan.cli.console import print_json, report_table
+
+    report = api.inspect(data, size=size, strict=strict)
+    if json:
+        print_json(report.to_json())
+    else:
+        report_table(Console(), report)
+
+
+@app.command(epilog=_examples("augan runs", "augan runs experiments/ --json"))
+def runs(folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("runs"), json: Json = False) -> None:
+    """List the runs in a folder."""
+    from augan.checkpoint import find_runs
+    from augan.cli.console import print_json, runs_table
+
+    found: list[dict[str, Any]] = [run.summary() for run in find_runs(folder)]
+    if json:
+        print_json(found)
+    else:
+        runs_table(Console(), found, folder)
+
+
+@app.command(epilog=_examples("augan demo", "augan demo --minutes 5 --out runs/better-demo"))
+def demo(
+    out: Annotated[Path | None, typer.Option(help="Where to write.", show_default="runs/demo-N")] = None,
+    minutes: Annotated[float, typer.Option(help="Training time.")] = 1.0,
+    seed: Seed = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """The main job on real images, in about two minutes: train, look, balance."""
+    from augan.cli.demo import run_demo
+
+    run_demo(_console(), out, minutes, seed, json, quiet)

@@ -1,0 +1,120 @@
+"""What the commands print: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from augan.data import DataReport
+from augan.metrics import Quality
+from augan.training.console import human
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def quality_table(quality: Quality | dict[str, Any], title: str = "Quality") -> Table:
+    """All measures with what they mean."""
+    values = quality.to_json() if isinstance(quality, Quality) else quality
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    table.add_column("meaning")
+    rows = [
+        ("label agreement", "agreement", "{:.1%}", "samples that a classifier takes for the class asked for"),
+        ("Fréchet distance", "frechet", "{:.2f}", "0 is best; only comparable in the same feature space"),
+        ("precision", "precision", "{:.2f}", "samples that look like real ones"),
+        ("recall", "recall", "{:.2f}", "real images that the samples reach"),
+        ("diversity", "diversity", "{:.2f}", "differences between samples; real images have 1"),
+        ("near copies", "near_copies", "{:.1%}", "samples almost equal to a real image; about 1% is chance"),
+    ]
+    for name, key, form, meaning in rows:
+        if values[key] is not None:
+            table.add_row(name, form.format(values[key]), meaning)
+    accuracy = values["classifier_accuracy"]
+    judge = f", {accuracy:.1%} accurate on held-out images" if accuracy is not None else ""
+    table.caption = (
+        f"{values['fake_images']:,} samples against {values['real_images']:,} real images; "
+        f"{values['features']} {values['features_hash'][:8]}{judge}"
+    )
+    table.caption_justify = "left"
+    return table
+
+
+@contextmanager
+def counting(console: Console, word: str, total: int | None, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A counter that appears at its first tick, in a terminal only."""
+    if quiet or not console.is_terminal:
+        yield lambda done: None
+        return
+    columns = (TextColumn(f"{word} {{task.completed:,.0f}}"), BarColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=console, transient=True)
+    task = progress.add_task(word, total=total)
+
+    def tick(done: int) -> None:
+        progress.start()
+        progress.update(task, completed=done)
+
+    try:
+        yield tick
+    finally:
+        progress.stop()
+
+
+def report_table(console: Console, report: DataReport) -> None:
+    """What `augan inspect` says."""
+    values = report.to_json()
+    table = Table(show_header=False, show_edge=False, pad_edge=False)
+    table.add_column("what")
+    table.add_column("value")
+    for name, value in values.items():
+        if name in ("notes", "problems", "class_counts") or value is None:
+            continue
+        table.add_row(name.replace("_", " "), _plain(value))
+    console.print(table)
+    if values["class_counts"]:
+        classes = Table("class", "images", show_edge=False, pad_edge=False)
+        for name, count in values["class_counts"].items():
+            classes.add_row(name, f"{count:,}")
+        console.print(classes)
+    for kind, lines in (("note", values["notes"]), ("problem", values["problems"])):
+        for line in lines:
+            console.print(f"{kind}: {line}", highlight=False, markup=False)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {_plain(item)}" for key, item in value.items() if item is not None)
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item) for item in value[:12]) + (", ..." if len(value) > 12 else "")
+    return f"{value:,.3g}" if isinstance(value, float) else str(value)
+
+
+def runs_table(console: Console, found: list[dict[str, Any]], folder: Path) -> None:
+    """What `augan runs` says."""
+    if not found:
+        console.print(f"No runs in {folder}.", highlight=False)
+        return
+    table = Table("run", "data", "recipe", "images", "state", "Fréchet", "agreement", show_edge=False, pad_edge=False)
+    for row in found:
+        quality = row["quality"] or {}
+        distance, agreement = quality.get("frechet"), quality.get("agreement")
+        table.add_row(
+            row["run"],
+            row["data"],
+            row["recipe"],
+            human(row["images_seen"]),
+            row["state"],
+            "" if distance is None else f"{distance:.2f}",
+            "" if agreement is None else f"{agreement:.1%}",
+        )
+    console.print(table)

@@ -1,0 +1,135 @@
+"""What is in a data set: counts, sizes, duplicates, and what may go wrong when training on it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from augan.core.item import ItemSpec
+from augan.data.opening import open
+from augan.data.source import ArraySource, Sizes, Source, class_counts
+
+CHUNK_BYTES = 8 << 20
+FEW_IMAGES, FEW_IN_CLASS, IMBALANCED = 200, 20, 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataReport:
+    """The findings of `inspect`.
+
+    `imbalance` is the largest class over the smallest (1 without classes). `duplicates` counts items that
+    repeat an earlier one exactly after decoding; `duplicates_across_classes` counts distinct images found in
+    several classes. `mean` and `std` are per channel, in 0 to 255. `notes` say what was done on the way in,
+    `problems` what to mind.
+    """
+
+    name: str
+    key: str
+    n: int
+    item: ItemSpec
+    class_counts: dict[str, int]
+    imbalance: float
+    sizes: Sizes | None
+    duplicates: int
+    duplicates_across_classes: int
+    constant: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "item": self.item.to_json()}
+
+
+def inspect(data: Any, **options: Any) -> DataReport:
+    """Examines `data` (anything that `open` takes, with its options) in one pass over the decoded items.
+
+    Raises:
+        UserError: see `open`.
+    """
+    source: Source = open(data, **options)
+    tally = _Tally(source.item.channels)
+    for start, items in _chunks(source):
+        labels = None if source.labels is None else source.labels[start : start + len(items)]
+        tally.add(items, labels)
+    counts = class_counts(source)
+    present = [count for count in counts.values() if count]
+    mean, std = tally.moments()
+    report = DataReport(
+        name=source.name,
+        key=source.key,
+        n=len(source),
+        item=source.item,
+        class_counts=counts,
+        imbalance=max(present) / min(present) if present else 1.0,
+        sizes=source.origin.sizes if isinstance(source, ArraySource) and source.origin else None,
+        duplicates=tally.duplicates,
+        duplicates_across_classes=len(tally.across),
+        constant=tally.constant,
+        mean=mean,
+        std=std,
+        notes=source.notes,
+        problems=(),
+    )
+    return replace(report, problems=tuple(_problems(report)))
+
+
+class _Tally:
+    """Sums, constant images and repeated images over chunks of items."""
+
+    def __init__(self, channels: int) -> None:
+        self.duplicates = self.constant = self._pixels = 0
+        self.across: set[bytes] = set()
+        self._first_label: dict[bytes, int] = {}
+        self._sum, self._squares = np.zeros(channels), np.zeros(channels)
+
+    def add(self, items: np.ndarray, labels: np.ndarray | None) -> None:
+        """Counts (b, h, w, c) uint8 items with their labels."""
+        flat = items.reshape(len(items), -1, items.shape[3])
+        values = flat.astype(np.float64)
+        self._sum += values.sum((0, 1))
+        self._squares += (values**2).sum((0, 1))
+        self._pixels += flat.shape[0] * flat.shape[1]
+        self.constant += int((flat.max(1) == flat.min(1)).all(1).sum())
+        for number, item in enumerate(items):
+            digest = hashlib.blake2b(np.ascontiguousarray(item).data, digest_size=16).digest()
+            label = -1 if labels is None else int(labels[number])
+            self.duplicates += digest in self._first_label
+            if self._first_label.setdefault(digest, label) != label:
+                self.across.add(digest)
+
+    def moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """(mean, standard deviation) per channel."""
+        mean = self._sum / self._pixels
+        variance = np.maximum(self._squares / self._pixels - mean**2, 0)
+        return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist())
+
+
+def _problems(report: DataReport) -> Iterator[str]:
+    if report.n < FEW_IMAGES:
+        yield f"Only {report.n} images: expect samples close to them. More images help most."
+    few = [f"{name} ({count})" for name, count in report.class_counts.items() if count < FEW_IN_CLASS]
+    if few:
+        yield f"{len(few)} classes have fewer than {FEW_IN_CLASS} images: {', '.join(few[:5])}."
+    if report.imbalance >= IMBALANCED:
+        times = f"{report.imbalance:.1f} times"
+        yield f"The largest class has {times} the images of the smallest: 'augan augment' balances them."
+    if report.duplicates:
+        yield f"{report.duplicates} images repeat another one exactly: remove them, they weigh double."
+    if report.duplicates_across_classes:
+        across = report.duplicates_across_classes
+        yield f"{across} images lie in several classes: at least one of their labels is wrong."
+    if report.constant:
+        yield f"{report.constant} images are a single flat colour: check whether they are meant to be there."
+
+
+def _chunks(source: Source) -> Iterator[tuple[int, np.ndarray]]:
+    step = max(1, CHUNK_BYTES // int(np.prod(source.item.shape)))
+    for start in range(0, len(source), step):
+        yield start, source.items(np.arange(start, min(start + step, len(source))))

@@ -1,0 +1,252 @@
+"""`open`: anything that holds images, as a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+
+from augan.core.errors import UserError
+from augan.data.arrays import Images, as_images, open_npy, open_npz
+from augan.data.build import Input, Options, Progress, build, safe_name
+from augan.data.cache import Cache, cache_folder, fingerprint_of
+from augan.data.decode import SUFFIXES
+from augan.data.feed import ImageFeed
+from augan.data.labels import encode_labels
+from augan.data.listing import FolderStream, arrange, require_exists, walk
+from augan.data.parquet import SUFFIXES as PARQUET_SUFFIXES
+from augan.data.parquet import open_table, parquet_files
+from augan.data.policy import parse_size
+from augan.data.source import ArraySource, Layout, Origin, Source
+from augan.data.torch_dataset import spool_dataset
+from augan.data.zips import ZipStream, list_zip, split_zip_path
+
+KNOWN = "a folder of images, a .zip of one, .npy, .npz or .parquet"
+
+
+@overload
+def open(
+    data: ArraySource,
+    *,
+    size: int | str | tuple[int, int] | None = None,
+    strict: bool = False,
+    min_images_per_class: int = 0,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> ArraySource: ...
+@overload
+def open(
+    data: Source,
+    *,
+    size: int | str | tuple[int, int] | None = None,
+    strict: bool = False,
+    min_images_per_class: int = 0,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Source: ...
+@overload
+def open(
+    data: Any,
+    *,
+    size: int | str | tuple[int, int] | None = None,
+    strict: bool = False,
+    min_images_per_class: int = 0,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> ArraySource: ...
+
+
+def open(
+    data: Any,
+    *,
+    size: int | str | tuple[int, int] | None = None,
+    strict: bool = False,
+    min_images_per_class: int = 0,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Source:
+    """Opens images of any layout as a source, decoded once to a memory-mapped uint8 cache.
+
+    Args:
+        data: a path (folder with or without class subfolders; zip of either, also 'file.zip/folder'; .npy;
+        .npz with images[, labels[, class_names]]; Parquet file, folder or 'folder/train-*.parquet'), an array
+            (N, H, W[, C]) or (N, C, H, W), an (images, labels) pair, a map-style torch Dataset, or a source,
+            which is returned as it is.
+        size: S, "S", "HxW" or (H, W); None keeps a common size up to 256, and makes squares of mixed sizes
+            (`augan.data.policy` states it in full).
+        strict: an unreadable image is an error instead of a note.
+        min_images_per_class: leave smaller classes out.
+        cache: where decoded data goes; None is AUGAN_CACHE or the user's cache folder.
+        progress: called with (items done, items in all) while decoding.
+
+    Raises:
+        UserError: what is wrong with the data and what to do about it.
+
+    >>> source = open(np.zeros((8, 16, 16), np.uint8))  # doctest: +SKIP
+    >>> source.item.shape  # doctest: +SKIP
+    (1, 16, 16)
+    """
+    wanted = parse_size(size)
+    if isinstance(data, Source) and not isinstance(data, (str, Path)):
+        if wanted is not None and wanted != (data.item.height, data.item.width):
+            raise UserError(
+                f"A source that is open already has size {data.item.height}x{data.item.width}. Open the data anew."
+            )
+        return data
+    if min_images_per_class < 0:
+        raise UserError(f"min_images_per_class is {min_images_per_class}, and it starts at 0.")
+    options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class)
+    store = Cache(cache_folder(cache))
+    return build(_read(data, store), options, store, progress)
+
+
+def _read(data: Any, store: Cache) -> Input:
+    if isinstance(data, (str, Path)):
+        return _read_path(Path(data).expanduser())
+    if (
+        isinstance(data, tuple)
+        and len(data) == 2
+        and all(isinstance(part, (np.ndarray, torch.Tensor, list)) for part in data)
+    ):
+        return _read_memory(data[0], data[1])
+    if isinstance(data, (np.ndarray, torch.Tensor)):
+        return _read_memory(data, None)
+    if not hasattr(data, "__getitem__") and not hasattr(data, "__iter__"):
+        raise UserError(f"Data of type {type(data).__name__} cannot be opened. Give {KNOWN}, an array or a Dataset.")
+    return _read_dataset(data, store)
+
+
+def _read_path(path: Path) -> Input:
+    inside_zip = split_zip_path(path)
+    if inside_zip is not None:
+        return _read_zip(path, *inside_zip)
+    if "*" not in path.name:
+        require_exists(path)
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return _read_folder(path)
+    if suffix == ".npy":
+        return _array_input(open_npy(path), _Labels(), "npy", path)
+    if suffix == ".npz":
+        images, labels, names, notes = open_npz(path)
+        return _array_input(images, _Labels(values=labels, names=names), "npz", path, notes)
+    if suffix in PARQUET_SUFFIXES:
+        return _read_parquet(path, parquet_files(path))
+    if suffix in SUFFIXES:
+        raise UserError(f"{path} is a single image. Give the folder that holds the images: {path.parent}")
+    raise UserError(f"{path} is not a kind of data that augan knows. Give {KNOWN}.")
+
+
+def _read_folder(path: Path) -> Input:
+    files = walk(path)
+    tables = [name for name, _, _ in files if name.lower().endswith(PARQUET_SUFFIXES)]
+    if tables and not any(name.lower().endswith(tuple(SUFFIXES)) for name, _, _ in files):
+        return _read_parquet(path, parquet_files(path))
+    listing = arrange([name for name, _, _ in files], str(path))
+    return Input(
+        feed=ImageFeed(len(listing.members), FolderStream(path, listing.members), listing.members.__getitem__),
+        labels=listing.labels,
+        class_names=listing.class_names,
+        origin=Origin(path=path, layout="folder" if listing.class_names else "flat-folder", members=listing.members),
+        name=safe_name(path.resolve().name),
+        notes=listing.notes,
+        fingerprint=fingerprint_of("folder", str(path.resolve()), files),
+    )
+
+
+def _read_zip(path: Path, archive: Path, inside: str) -> Input:
+    listing = arrange(list_zip(archive, inside), str(path))
+    return Input(
+        feed=ImageFeed(len(listing.members), ZipStream(archive, inside, listing.members), listing.members.__getitem__),
+        labels=listing.labels,
+        class_names=listing.class_names,
+        origin=Origin(path=path, layout="zip" if listing.class_names else "flat-zip", members=listing.members),
+        name=safe_name(f"{archive.stem}-{inside}" if inside else archive.stem),
+        notes=listing.notes,
+        fingerprint=fingerprint_of("zip", inside, _stamp(archive)),
+    )
+
+
+def _read_parquet(path: Path, files: tuple[Path, ...]) -> Input:
+    if not files:
+        raise UserError(f"No Parquet file matches {path}. Check the path.")
+    table = open_table(files)
+    labels, names = None, None
+    if table.labels is not None:
+        labels, names = encode_labels(table.labels, len(table), table.class_names)
+    return Input(
+        feed=ImageFeed(len(table), table.stream, table.name_of),
+        labels=labels,
+        class_names=names,
+        origin=Origin(path=path, layout="parquet"),
+        name=safe_name(path.stem),
+        fingerprint=fingerprint_of("parquet", [_stamp(file) for file in files]),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Labels:
+    values: np.ndarray | None = None
+    names: list[str] | None = None
+
+
+def _array_input(images: Images, labels: _Labels, layout: Layout, path: Path, notes: tuple[str, ...] = ()) -> Input:
+    numbers, class_names = None, None
+    if labels.values is not None:
+        numbers, class_names = encode_labels(labels.values, len(images.feed), labels.names)
+    origin = Origin(
+        path=path,
+        layout=layout,
+        dtype=images.dtype,
+        channels_first=images.axes.channels_first,
+        bare=images.axes.bare,
+    )
+    return Input(
+        feed=images.feed,
+        labels=numbers,
+        class_names=class_names,
+        origin=origin,
+        name=safe_name(path.stem),
+        notes=(*notes, *images.axes.notes),
+        fingerprint=None if layout == "array" else fingerprint_of(layout, _stamp(path)),
+    )
+
+
+def _read_memory(images: Any, labels: Any) -> Input:
+    known = _Labels() if labels is None else _Labels(values=_numpy(labels))
+    return _array_input(as_images(_numpy(images)), known, "array", Path("array"))
+
+
+def _numpy(values: Any) -> np.ndarray:
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.dtype == torch.bfloat16 else values
+        return np.asarray(values.numpy())
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise UserError(
+            "A list of images in a pair must hold images of one shape. Give a Dataset for mixed sizes."
+        ) from error
+
+
+def _read_dataset(data: Any, store: Cache) -> Input:
+    spool, values, known = spool_dataset(data, store)
+    if not len(spool):
+        raise UserError("The data set is empty. Give at least 2 images.")
+    labels, names = (None, None) if values is None else encode_labels(values, len(spool), known)
+    return Input(
+        feed=ImageFeed(len(spool), spool.stream, spool.name_of),
+        labels=labels,
+        class_names=names,
+        origin=Origin(path=Path("dataset"), layout="dataset"),
+        name=safe_name(type(data).__name__.lower()),
+    )
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    status = path.stat()
+    return str(path.resolve()), status.st_size, status.st_mtime_ns

@@ -1,0 +1,36 @@
+"""Settings of the game."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from augan.core.config import STRICT
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class GameConfig:
+    """What the players play for.
+
+    Attributes:
+        objective: minimax, non-saturating, hinge, least-squares, wasserstein or relativistic.
+        r1_gamma: weight of the zero-centred penalty on real images (gamma / 2 times its mean); 0 is off.
+        r2_gamma: the same on generated images.
+        gradient_penalty: weight of the WGAN-GP penalty; 0 is off.
+        penalty_interval: penalties are computed every so many rounds, and multiplied by it.
+        spectral_norm: divide the discriminator's weights by their largest singular values.
+        augmentation: what is done to images before the discriminator sees them, in order.
+    """
+
+    objective: str = "relativistic"
+    r1_gamma: float = Field(default=0.5, ge=0)
+    r2_gamma: float = Field(default=0.5, ge=0)
+    gradient_penalty: float = Field(default=0.0, ge=0)
+    penalty_interval: int = Field(default=4, ge=1)
+    spectral_norm: bool = False
+    augmentation: tuple[str, ...] = ()
+
+    @property
+    def penalised(self) -> bool:
+        """Whether any gradient penalty is on."""
+        return self.r1_gamma > 0 or self.r2_gamma > 0 or self.gradient_penalty > 0

@@ -1,0 +1,61 @@
+"""Penalties that keep a discriminator smooth. Each works on tensors of any rank: images, sounds, clips, rows."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
+
+Items = Float[Tensor, "b *dims"]
+PerItem = Float[Tensor, " b"]
+
+
+def gradient(x: Items, logits: PerItem) -> Items:
+    """d logits_i / d x_i for every item i, itself differentiable. `x` must require gradients before the forward pass."""
+    (result,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    return result
+
+
+def zero_centered_penalty(x: Items, logits: PerItem) -> PerItem:
+    """|grad_x D(x)|^2 of every item: R1 on real items, R2 on generated ones (arXiv:1801.04406, equations 9 and 10).
+
+    The loss is gamma / 2 times its mean.
+    """
+    return gradient(x, logits).flatten(1).square().sum(1)
+
+
+def one_centered_penalty(x: Items, logits: PerItem) -> PerItem:
+    """(|grad_x D(x)| - 1)^2 of every item (WGAN-GP, arXiv:1704.00028, equation 3); `x` comes from `interpolate`."""
+    squared = gradient(x, logits).flatten(1).square().sum(1)
+    return ((squared + 1e-12).sqrt() - 1).square()
+
+
+def interpolate(real: Items, fake: Items, generator: torch.Generator | None = None) -> Items:
+    """Uniformly random points between pairs of real and generated items, one on each line (arXiv:1704.00028)."""
+    share = torch.rand(len(real), generator=generator, device=real.device, dtype=real.dtype)
+    share = share.view(-1, *[1] * (real.dim() - 1))
+    return share * real + (1 - share) * fake
+
+
+_NORMED = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+    nn.Embedding,
+)
+
+
+def apply_spectral_norm(network: nn.Module) -> nn.Module:
+    """Divides every weight matrix in `network` by its largest singular value (arXiv:1802.05957), in place.
+
+    Works by a parametrisation, one power iteration a forward pass in training mode. Applying it twice changes nothing.
+    """
+    for module in list(network.modules()):
+        if isinstance(module, _NORMED) and not parametrize.is_parametrized(module, "weight"):
+            parametrizations.spectral_norm(module)
+    return network

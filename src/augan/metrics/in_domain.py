@@ -1,0 +1,264 @@
+"""A feature space made from the user's own data: seconds to train, nothing to download.
+
+With labels, a small convolutional classifier, whose penultimate features are the space and whose accuracy on held-out
+images is stated. Without labels, the same network learns to recognise an image among others after random crops and
+changes of contrast (arXiv:2002.05709, NT-Xent). Distances in this space are comparable only with one another: its
+name and hash go with each number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from augan.core.devices import autocast_dtype
+from augan.core.errors import UserError
+from augan.core.files import atomic_folder, read_json, write_json
+from augan.core.item import ItemSpec, to_unit
+from augan.core.rng import derive, numpy_stream
+
+FEATURES = 128
+VERSION = 1
+"""Part of the cache's key: to be raised when anything here changes what an extractor computes."""
+
+
+class Items(Protocol):
+    """What an extractor learns from; every Source is one."""
+
+    @property
+    def item(self) -> ItemSpec: ...
+    @property
+    def labels(self) -> np.ndarray | None: ...
+    def __len__(self) -> int: ...
+    def items(self, indices: np.ndarray) -> np.ndarray: ...
+
+
+class _Network(nn.Module):
+    """(b, c, h, w) in [-1, 1] -> features (b, 128), not negative."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        widths = [channels, 32, 64, 128, FEATURES]
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(narrow, wide, 3, stride=1 if index == 0 else 2, padding=1, bias=False)
+            for index, (narrow, wide) in enumerate(zip(widths, widths[1:], strict=False))
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(wide) for wide in widths[1:])
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = images
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            maps = F.relu(norm(convolution(maps)))
+        return maps.mean((2, 3))
+
+
+class Extractor:
+    """Features of images, and class probabilities where the data had labels.
+
+    Attributes:
+        name: 'in-domain classifier' or 'in-domain contrastive'.
+        hash: of the weights, 16 hexadecimal digits; numbers with different hashes are not comparable.
+        accuracy: of the classifier on held-out real images, balanced over classes; None without labels or holdout.
+    """
+
+    def __init__(self, item: ItemSpec, network: nn.Module, head: nn.Linear | None, accuracy: float | None) -> None:
+        self.item, self.network, self.head, self.accuracy = (
+            item,
+            network.eval(),
+            None if head is None else head.eval(),
+            accuracy,
+        )
+        self.name = "in-domain contrastive" if head is None else "in-domain classifier"
+        digest = hashlib.sha256()
+        for _, value in sorted(self.state().items()):
+            digest.update(value.numpy().tobytes())
+        self.hash = digest.hexdigest()[:16]
+
+    def state(self) -> dict[str, Tensor]:
+        """All weights by name."""
+        tensors = {f"network.{key}": value for key, value in self.network.state_dict().items()}
+        if self.head is not None:
+            tensors |= {f"head.{key}": value for key, value in self.head.state_dict().items()}
+        return {key: value.detach().clone().contiguous() for key, value in tensors.items()}
+
+    @torch.no_grad()
+    def features(self, images: Float[Tensor, "n c h w"]) -> Float[np.ndarray, "n d"]:
+        """(n, 128) float32."""
+        parts = [self.network(_reduced(part)) for part in images.split(256)]
+        return torch.cat(parts).numpy() if parts else np.empty((0, FEATURES), np.float32)
+
+    @torch.no_grad()
+    def probabilities(self, features: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n k"]:
+        """Class probabilities of features, (n, classes).
+
+        Raises:
+            UserError: the extractor knows no classes.
+        """
+        if self.head is None:
+            raise UserError("This feature space was made without labels: it gives no class probabilities.")
+        result: np.ndarray = self.head(torch.from_numpy(features)).softmax(1).numpy()
+        return result
+
+    def features_of(self, items: Items, indices: np.ndarray) -> Float[np.ndarray, "n d"]:
+        """Features of stored items, in bounded memory."""
+        parts = [
+            self.features(to_unit(items.items(indices[start : start + 256]))) for start in range(0, len(indices), 256)
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, FEATURES), np.float32)
+
+
+def _reduced(images: Tensor) -> Tensor:
+    """At most 64 pixels on the longer side, by averaging."""
+    longer = max(images.shape[2:])
+    if longer <= 64:
+        return images.contiguous(memory_format=torch.channels_last)
+    size = [max(8, round(side * 64 / longer)) for side in images.shape[2:]]
+    return F.interpolate(images, size=size, mode="area").contiguous(memory_format=torch.channels_last)
+
+
+def train_extractor(items: Items, *, seed: int = 0, steps: int = 400, batch: int = 64) -> Extractor:
+    """Makes the feature space of a data set; deterministic under `seed` on one machine and thread number.
+
+    With labels, a tenth of each class with 10 or more images is held out to measure accuracy, and classes are drawn
+    equally often.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "in-domain"))
+        network = _Network(items.item.channels).to(memory_format=torch.channels_last)
+        if items.labels is None:
+            _fit(network, None, _contrastive_step(items, network, seed, batch), steps)
+            return Extractor(items.item, network, None, None)
+        head = nn.Linear(FEATURES, items.item.classes)
+        train, held_out = _split(items.labels, seed)
+        _fit(network, head, _classifier_step(items, network, head, train, seed, batch), steps)
+        extractor = Extractor(items.item, network, head, None)
+        extractor.accuracy = _balanced_accuracy(extractor, items, held_out)
+        return extractor
+
+
+def _fit(network: nn.Module, head: nn.Module | None, loss_of: Callable[[int], Tensor], steps: int) -> None:
+    parameters = [*network.parameters(), *(head.parameters() if head else ())]
+    optimizer = torch.optim.AdamW(parameters, lr=3e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps)
+    dtype = autocast_dtype(torch.device("cpu"))
+    network.train()
+    for step in range(steps):
+        with torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
+            loss = loss_of(step)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+    network.eval()
+
+
+def _split(labels: np.ndarray, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Per class, the indices to learn from; and the held-out indices of all classes."""
+    train, held_out = [], []
+    for label in range(int(labels.max()) + 1):
+        members = numpy_stream(seed, "in-domain split", label).permutation(np.flatnonzero(labels == label))
+        count = len(members) // 10
+        held_out.append(members[:count])
+        train.append(members[count:])
+    return train, np.concatenate(held_out)
+
+
+def _classifier_step(
+    items: Items, network: nn.Module, head: nn.Module, train: list[np.ndarray], seed: int, batch: int
+) -> Callable[[int], Tensor]:
+    present = [label for label, members in enumerate(train) if len(members)]
+
+    def loss(step: int) -> Tensor:
+        random = numpy_stream(seed, "in-domain batch", step)
+        labels = random.choice(present, batch)
+        indices = np.array([random.choice(train[label]) for label in labels])
+        images = _shifted(_reduced(to_unit(items.items(indices))), random)
+        return F.cross_entropy(head(network(images)).float(), torch.from_numpy(labels), label_smoothing=0.05)
+
+    return loss
+
+
+def _contrastive_step(items: Items, network: nn.Module, seed: int, batch: int) -> Callable[[int], Tensor]:
+    projection = nn.Linear(FEATURES, 64)  # random and fixed: the space is read before it
+
+    def loss(step: int) -> Tensor:
+        random = numpy_stream(seed, "in-domain batch", step)
+        count = min(batch, len(items))
+        images = _reduced(to_unit(items.items(random.choice(len(items), count, replace=False))))
+        views = torch.cat([_view(images, random), _view(images, random)])
+        codes = F.normalize(projection(network(views)).float(), dim=1)
+        similarity = (codes @ codes.T / 0.2).masked_fill(torch.eye(2 * count, dtype=torch.bool), -torch.inf)
+        return F.cross_entropy(similarity, torch.arange(2 * count).roll(count))
+
+    return loss
+
+
+def _shifted(images: Tensor, random: np.random.Generator, share: float = 0.06) -> Tensor:
+    """The batch moved by a few pixels: one shift for all, another at every step."""
+    height, width = images.shape[2:]
+    dy, dx = (int(random.integers(-max(1, side * share), max(1, side * share) + 1)) for side in (height, width))
+    return images.roll((dy, dx), (2, 3))
+
+
+def _view(images: Tensor, random: np.random.Generator) -> Tensor:
+    """A random crop of 60 to 100 % of each side, resized back, with changed contrast and brightness, per image."""
+    count, _, height, width = images.shape
+    scale = torch.from_numpy(random.uniform(0.6, 1.0, (count, 1)).astype(np.float32))
+    room = 1 - scale
+    centre = torch.from_numpy(random.uniform(-1, 1, (count, 2)).astype(np.float32)) * room
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = scale[:, 0]
+    theta[:, :, 2] = centre
+    grid = F.affine_grid(theta, [count, 1, height, width], align_corners=False)
+    views = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    gain = torch.from_numpy(random.uniform(0.7, 1.3, (count, 1, 1, 1)).astype(np.float32))
+    shift = torch.from_numpy(random.uniform(-0.2, 0.2, (count, 1, 1, 1)).astype(np.float32))
+    return (views * gain + shift).contiguous(memory_format=torch.channels_last)
+
+
+def _balanced_accuracy(extractor: Extractor, items: Items, held_out: np.ndarray) -> float | None:
+    if not len(held_out) or items.labels is None:
+        return None
+    guesses = extractor.probabilities(extractor.features_of(items, held_out)).argmax(1)
+    truth = items.labels[held_out]
+    return float(np.mean([(guesses[truth == label] == label).mean() for label in np.unique(truth)]))
+
+
+def cached_extractor(items: Items, key: str, cache: Path, *, seed: int = 0, steps: int = 400) -> Extractor:
+    """The extractor of a data set with content `key`, from `cache` if it is there, else trained and kept there."""
+    folder = cache / "extractors" / f"{key[:32]}-{seed}-{steps}-v{VERSION}"
+    if (folder / "extractor.json").exists():
+        return _load(folder, items.item)
+    extractor = train_extractor(items, seed=seed, steps=steps)
+    from safetensors.torch import save_file
+
+    if not folder.exists():
+        with atomic_folder(folder) as temporary:
+            save_file(extractor.state(), temporary / "extractor.safetensors")
+            document: dict[str, Any] = {
+                "accuracy": extractor.accuracy,
+                "labelled": extractor.head is not None,
+            }
+            write_json(temporary / "extractor.json", document)
+    return extractor
+
+
+def _load(folder: Path, item: ItemSpec) -> Extractor:
+    from safetensors.torch import load_file
+
+    document = read_json(folder / "extractor.json")
+    tensors = load_file(folder / "extractor.safetensors")
+    network = _Network(item.channels).to(memory_format=torch.channels_last)
+    network.load_state_dict({key[8:]: value for key, value in tensors.items() if key.startswith("network.")})
+    head = nn.Linear(FEATURES, item.classes) if document["labelled"] else None
+    if head is not None:
+        head.load_state_dict({key[5:]: value for key, value in tensors.items() if key.startswith("head.")})
+    return Extractor(item, network, head, document["accuracy"])

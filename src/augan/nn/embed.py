@@ -1,0 +1,50 @@
+"""How a class enters a network."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from augan.core.errors import UserError
+
+
+def require_labels(labels: Tensor | None, classes: int) -> None:
+    """Raises UserError unless labels are given exactly where a network has classes."""
+    if classes and labels is None:
+        raise UserError(f"This network is conditional on {classes} classes: give it labels, (b,) int64.")
+    if not classes and labels is not None:
+        raise UserError("This network has no classes: call it without labels.")
+
+
+class ConditionedLatent(nn.Module):
+    """Joins a latent (b, d) with the embedding of its class: (b, d) -> (b, d + embedding), or (b, d) without classes."""
+
+    def __init__(self, latent_size: int, classes: int, embedding_size: int = 64) -> None:
+        super().__init__()
+        self.classes = classes
+        self.embedding = nn.Embedding(classes, embedding_size) if classes else None
+        self.output_size = latent_size + (embedding_size if classes else 0)
+
+    def forward(self, latents: Float[Tensor, "b d"], labels: Int64[Tensor, " b"] | None) -> Float[Tensor, "b e"]:
+        require_labels(labels, self.classes)
+        return latents if self.embedding is None else torch.cat([latents, self.embedding(labels)], 1)
+
+
+class ProjectionHead(nn.Module):
+    """logit = w . h + b + <embedding(class), h> (projection discriminator, arXiv:1802.05637, equation 3)."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.linear = nn.Linear(features, 1)
+        self.embedding = nn.Embedding(classes, features) if classes else None
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, std=features**-0.5)
+
+    def forward(self, features: Float[Tensor, "b f"], labels: Int64[Tensor, " b"] | None) -> Float[Tensor, " b"]:
+        require_labels(labels, self.classes)
+        logits: Tensor = self.linear(features).squeeze(1)
+        if self.embedding is not None:
+            logits = logits + (features * self.embedding(labels)).sum(1)
+        return logits

@@ -1,0 +1,88 @@
+"""Everything that decides a run, as one strict configuration that is saved with it."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from augan.core.config import STRICT
+from augan.core.errors import UserError
+from augan.game.config import GameConfig
+from augan.networks import NetworkConfig
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DataConfig:
+    """How the data is read.
+
+    Attributes:
+        path: where it is; null where it came as a Python object.
+        size: "32", "48x80" or null for the policy in docs/data.md.
+        strict: fail on the first unreadable file instead of leaving it out.
+        min_images_per_class: leave smaller classes out.
+        balance: 0 draws every image equally often, 1 every class.
+    """
+
+    path: str | None = None
+    size: str | None = None
+    strict: bool = False
+    min_images_per_class: int = Field(default=0, ge=0)
+    balance: float = Field(default=0.0, ge=0, le=1)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TrainingConfig:
+    """How long and how fast to train.
+
+    Attributes:
+        minutes: time budget of the loop, on the clock, measures and samples included; or
+        images: real images to show to the discriminator. Exactly one of the two is given.
+        batch: images a turn.
+        learning_rate, learning_rate_end: of Adam, by a half cosine over the run. Both players.
+        discriminator_rate: the discriminator's rate as a multiple of the generator's.
+        beta1, beta2: of Adam.
+        ema_half_life_images: half-life of the averaged generator's weights.
+        snapshots: how many times in the run samples, measures and a checkpoint are written.
+        measure_images: images generated for each measure; 0 does not measure.
+        precision: auto, bf16 or fp32.
+        device: auto, cpu, cuda or mps.
+        threads: of the processor; null follows what other processes leave free.
+    """
+
+    minutes: float | None = Field(default=None, gt=0)
+    images: int | None = Field(default=None, ge=1)
+    batch: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=2e-4, gt=0)
+    learning_rate_end: float = Field(default=2e-4, ge=0)
+    discriminator_rate: float = Field(default=1.0, gt=0)
+    beta1: float = Field(default=0.0, ge=0, lt=1)
+    beta2: float = Field(default=0.99, ge=0, lt=1)
+    ema_half_life_images: float = Field(default=5_000.0, ge=0)
+    snapshots: int = Field(default=8, ge=1)
+    measure_images: int = Field(default=1_000, ge=0)
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    device: str = "auto"
+    threads: int | None = Field(default=None, ge=1)
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.images is None):
+            raise UserError("Give a budget: either training.minutes or training.images, and not both.")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class RunConfig:
+    """A whole run: data, networks, game, training, and the seed that decides every random draw.
+
+    `reasons` holds, in plain words, why a recipe chose what it chose.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    networks: NetworkConfig = field(default_factory=NetworkConfig)
+    game: GameConfig = field(default_factory=GameConfig)
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(minutes=1.0))
+    seed: int = 0
+    recipe: str = "custom"
+    reasons: tuple[str, ...] = ()

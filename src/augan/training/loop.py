@@ -1,0 +1,384 @@
+"""The story of a training run: prepare, resume, then round after round: discriminator, generator, average, measure,
+save; and an end that is written down."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from augan.checkpoint import CheckpointStore, Model, Run
+from augan.core.config import to_dict
+from augan.core.devices import autocast_dtype, choose_device
+from augan.core.errors import AuganError, Interrupted, UserError
+from augan.core.files import disk_errors, require_absent, require_space, write_json
+from augan.core.item import from_unit
+from augan.core.pictures import save_sheet
+from augan.core.rng import derive, torch_stream
+from augan.core.threads import ThreadGovernor
+from augan.core.version import __version__
+from augan.data import Loader, Source, cache_folder, class_counts
+from augan.game import OBJECTIVES, Objective, apply_spectral_norm, objective
+from augan.health import diagnose, first_non_finite
+from augan.metrics import Quality
+from augan.networks import build, parameter_count
+from augan.nn import decay_for, update_average
+from augan.training.config import RunConfig
+from augan.training.observer import Observer, Progress
+from augan.training.quality import QualityMeter
+from augan.training.schedules import cosine, fraction_of
+from augan.training.state import State
+from augan.training.step import Table, discriminator_turn, generator_turn, latents_for
+
+TICK_SEC = 1.0
+SAVE_EVERY_SEC = 300.0
+SHEET_COLUMNS = 10
+
+
+class Trainer:
+    """Plays the game on a source until its budget is used, into a run folder.
+
+    Any generator and discriminator that follow the protocols in `augan.networks`, any `Objective`, any `Source` will
+    do; what is not given is built from the configuration.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        config: RunConfig,
+        folder: Path,
+        *,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        objective_pair: Objective | None = None,
+        observer: Observer | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Raises UserError for settings that do not fit together or the data."""
+        self.source, self.config, self.folder = source, config, Path(folder)
+        self.observer, self._should_stop = observer or Observer(), should_stop
+        self.own_generator = generator is not None
+        self.store = CheckpointStore(self.folder)
+        training = config.training
+        if len(source) < 2:
+            raise UserError(f"Training needs at least 2 images, and {source.name} has {len(source)}.")
+        self.device = choose_device(training.device)
+        self._governor = ThreadGovernor(training.threads) if self.device.type == "cpu" else None
+        with torch.random.fork_rng():
+            torch.manual_seed(derive(config.seed, "networks"))
+            built_g, built_d = build(config.networks, source.item)
+        discriminator = discriminator or built_d
+        if config.game.spectral_norm:
+            apply_spectral_norm(discriminator)
+        self.state = State(generator or built_g, discriminator, training, self.device)
+        self.table = Table(
+            generator=self.state.generator,
+            discriminator=self.state.discriminator,
+            objective=objective_pair or objective(config.game.objective),
+            rules=config.game,
+            device=self.device,
+            dtype=autocast_dtype(self.device, training.precision),
+        )
+        self.model = Model(self.state.average, source.item, self.device)
+        if self.model.conditional and source.labels is None:
+            raise UserError("The generator is conditional, and the data has no labels.")
+        self._watched: deque[dict[str, Tensor]] = deque()
+        self._meter: QualityMeter | None = None
+
+    # ------------------------------------------------------------------ the story
+
+    def run(self, resume: bool = False) -> Run:
+        """Trains until the budget is used.
+
+        Raises:
+            UserError: the folder holds a run already (and `resume` is False), or none to resume.
+            Interrupted: stopped by Ctrl-C, SIGTERM or `should_stop`; everything is saved, `resume=True` goes on.
+            AuganError: training diverged; the last good checkpoint is named.
+        """
+        self._open_folder(resume)
+        self.observer.begin(self.folder, self._summary())
+        self._prepare_measures()
+        loader = Loader(
+            self.source,
+            self.config.training.batch,
+            self.config.seed,
+            self.config.data.balance,
+            device=self.device,
+        )
+        counters = self.state.counters
+        started = time.monotonic() - counters.elapsed_sec
+        last_tick, last_save, last_images = time.monotonic(), time.monotonic(), counters.images_seen
+        with stop_signals() as signalled, torch.random.fork_rng(), loader:
+            while (fraction := self._fraction()) < 1:
+                self._round(loader)
+                now = time.monotonic()
+                counters.elapsed_sec = now - started
+                if now - last_tick >= TICK_SEC:
+                    self._tick((counters.images_seen - last_images) / (now - last_tick))
+                    last_tick, last_images = now, counters.images_seen
+                if signalled() or self._should_stop():
+                    self._save(best=False)
+                    self.observer.end("interrupted")
+                    raise Interrupted(f"Stopped and saved in {self.folder}. Go on with --resume.")
+                if int(self._fraction() * self.config.training.snapshots) > int(
+                    fraction * self.config.training.snapshots
+                ):
+                    if self._fraction() < 1:
+                        self._snapshot()
+                    last_save = time.monotonic()
+                elif now - last_save > SAVE_EVERY_SEC:
+                    self._save(best=False)
+                    last_save = time.monotonic()
+        return self._finish()
+
+    def _round(self, loader: Loader) -> None:
+        """One turn of each player on the next batch, and the averaged generator's update."""
+        counters, training = self.state.counters, self.config.training
+        self._set_rates()
+        random = torch_stream(self.config.seed, "round", counters.images_seen, device=self.device)
+        torch.manual_seed(derive(self.config.seed, "modules", counters.images_seen))  # for dropout in users' networks
+        batch = loader.batch_at(counters.images_seen)
+        labels = batch.labels if self.model.conditional else None
+        count, size = len(batch.images), self.model.latent_size
+        penalise = self.config.game.penalised and counters.rounds % self.config.game.penalty_interval == 0
+        self.state.generator.train()
+        self.state.discriminator.train()
+        watched = discriminator_turn(
+            self.table,
+            self.state.optimizer_d,
+            batch.images,
+            labels,
+            latents_for(count, size, random, self.device),
+            random,
+            penalise,
+        )
+        watched |= generator_turn(
+            self.table,
+            self.state.optimizer_g,
+            batch.images,
+            labels,
+            latents_for(count, size, random, self.device),
+            random,
+        )
+        counters.images_seen += count
+        counters.rounds += 1
+        decay = decay_for(training.ema_half_life_images, count, counters.images_seen)
+        update_average(self.state.average, self.state.generator, decay)
+        self._watched.append(watched)
+
+    # ------------------------------------------------------------------ preparation
+
+    def _open_folder(self, resume: bool) -> None:
+        if resume:
+            last = self.store.last()
+            if last is None:
+                raise UserError(f"{self.folder} holds no checkpoint to resume from. Train without --resume.")
+            key = Run(self.folder).data["key"]
+            if key != self.source.key:
+                raise UserError(
+                    f"{self.folder} was trained on other data than {self.source.name}. Resume with the same data."
+                )
+            self.state.restore(last)
+            (self.folder / "result.json").unlink(missing_ok=True)
+            return
+        require_absent(self.folder, "Go on with it by --resume, or choose another --out.")
+        learned = parameter_count(self.state.generator) + parameter_count(self.state.discriminator)
+        require_space(
+            self.folder, 3 * 16 * learned + 20_000_000
+        )  # three checkpoints of weights and two moments, sheets
+        with disk_errors(self.folder):
+            (self.folder / "samples").mkdir(parents=True, exist_ok=True)
+            write_json(self.folder / "data.json", self._data_document())
+            write_json(self.folder / "config.json", to_dict(self.config))  # last: its presence makes this a run
+
+    def _data_document(self) -> dict[str, Any]:
+        return {
+            "name": self.source.name,
+            "key": self.source.key,
+            "images": len(self.source),
+            "item": self.source.item.to_json(),
+            "classes": class_counts(self.source),
+            "notes": list(self.source.notes),
+        }
+
+    def _summary(self) -> list[str]:
+        game, training = self.config.game, self.config.training
+        precision = str(self.table.dtype or torch.float32).removeprefix("torch.")
+        threads = f", {self._governor.threads} threads" if self._governor else ""
+        named = game.objective if self.table.objective in OBJECTIVES.values() else "an objective of your own"
+        learned = (
+            parameter_count(self.state.generator) / 1e6,
+            parameter_count(self.state.discriminator) / 1e6,
+        )
+        return [
+            f"{self.config.networks.name} networks, {learned[0]:.1f} M + {learned[1]:.1f} M parameters; {named}; "
+            f"batch {training.batch}; {self.device}, {precision}{threads}",
+            *self.config.reasons,
+            *self.source.notes,
+        ]
+
+    def _prepare_measures(self) -> None:
+        if self.config.training.measure_images and len(self.source) >= 5:
+            self.observer.stage("Learning the data's own feature space for measures")
+            self._meter = QualityMeter(self.source, cache_folder())
+
+    # ------------------------------------------------------------------ budget and schedules
+
+    def _fraction(self) -> float:
+        counters, training = self.state.counters, self.config.training
+        if training.images is not None:
+            return counters.images_seen / training.images
+        assert training.minutes is not None
+        return counters.elapsed_sec / (60 * training.minutes)
+
+    def _set_rates(self) -> None:
+        counters, training = self.state.counters, self.config.training
+        if training.images is not None:
+            counters.horizon_images = training.images
+        done = fraction_of(counters.images_seen, counters.horizon_images)
+        rate = cosine(training.learning_rate, training.learning_rate_end, done)
+        for optimizer, factor in (
+            (self.state.optimizer_g, 1.0),
+            (self.state.optimizer_d, training.discriminator_rate),
+        ):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+
+    # ------------------------------------------------------------------ readings, snapshots, checkpoints
+
+    def _tick(self, images_per_sec: float) -> None:
+        """Reads the watched numbers, judges them, logs them, and adapts threads and horizon."""
+        counters, fraction = self.state.counters, self._fraction()
+        losses = self._read_watched()
+        if self.config.training.minutes is not None and fraction > 0:
+            counters.horizon_images = counters.images_seen / fraction
+        threads = self._governor.update() if self._governor else 0
+        health = diagnose(losses, counters.diversity, fraction)
+        self._log({"images_per_sec": images_per_sec, "threads": threads, "health": health.word, **losses})
+        self.observer.progress(
+            Progress(
+                images_seen=counters.images_seen,
+                horizon_images=counters.horizon_images,
+                fraction=min(fraction, 1.0),
+                images_per_sec=images_per_sec,
+                seconds_left=counters.elapsed_sec * (1 - fraction) / fraction if fraction else 0.0,
+                losses=losses,
+                threads=threads,
+                health=health,
+            )
+        )
+
+    def _read_watched(self) -> dict[str, float]:
+        """Means of the watched numbers since the last reading; stops the run if one is not finite."""
+        names = {name for row in self._watched for name in row}
+        losses = {
+            name: float(torch.stack([row[name].float() for row in self._watched if name in row]).mean())
+            for name in sorted(names)
+        }
+        self._watched.clear()
+        broken = first_non_finite(losses)
+        if broken:
+            last = self.store.last()
+            kept = f"The last good checkpoint is {last}." if last else "There is no checkpoint yet."
+            raise AuganError(
+                f"Training diverged: {broken} is not finite after {self.state.counters.images_seen} images. {kept} "
+                "Lower training.learning_rate or raise game.r1_gamma."
+            )
+        return losses
+
+    def _snapshot(self) -> None:
+        """Samples, measures and a checkpoint."""
+        self._read_watched()
+        counters = self.state.counters
+        counters.snapshots += 1
+        path = self.folder / "samples" / f"{counters.images_seen:09d}.png"
+        self._save_sheet(path)
+        quality = None
+        if self._meter is not None:
+            quality = self._meter.measure(self.model, max(5, self.config.training.measure_images))
+            counters.diversity = quality.diversity
+            self._log({"quality": quality.to_json()})
+        best = quality is not None and quality.frechet < counters.best_frechet
+        if best and quality is not None:
+            counters.best_frechet = quality.frechet
+        self._save(best)
+        self.observer.snapshot(counters.images_seen, quality, path, best)
+
+    def _save_sheet(self, path: Path) -> None:
+        names = self.source.item.class_names if self.model.conditional else None
+        shown = (names or ())[:12]
+        rows = len(shown) or 8
+        classes = [name for name in shown for _ in range(SHEET_COLUMNS)] or None
+        save_sheet(path, from_unit(self.model.sample(rows * SHEET_COLUMNS, classes)), SHEET_COLUMNS, shown or None)
+
+    def _save(self, best: bool) -> None:
+        tensors, document = self.state.tensors()
+        networks = None if self.own_generator else to_dict(self.config.networks)
+        contract = {
+            **self.model.contract(networks),
+            "images_seen": self.state.counters.images_seen,
+            "data_key": self.source.key,
+            "augan": __version__,
+        }
+        self.store.save(
+            self.state.counters.images_seen,
+            tensors={"model": self.state.average.state_dict(), "training": tensors},
+            documents={"model": contract, "training": document},
+            best=best,
+        )
+
+    def _log(self, row: dict[str, Any]) -> None:
+        counters = self.state.counters
+        line = {"images_seen": counters.images_seen, "elapsed_sec": round(counters.elapsed_sec, 3), **row}
+        path = self.folder / "metrics.jsonl"
+        with disk_errors(path), open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _finish(self) -> Run:
+        self._snapshot()
+        counters = self.state.counters
+        result = {
+            "state": "finished",
+            "images_seen": counters.images_seen,
+            "elapsed_sec": counters.elapsed_sec,
+            "images_per_sec": counters.images_seen / max(counters.elapsed_sec, 1e-9),
+        }
+        write_json(self.folder / "result.json", result)
+        self.observer.end("finished")
+        return Run(self.folder)
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Within the block, SIGINT and SIGTERM only set a flag; a second SIGINT interrupts at once.
+
+    Outside of the main thread, where Python allows no handlers, it leaves signals alone.
+    """
+    received: list[int] = []
+
+    def handle(number: int, frame: Any) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["Quality", "Trainer", "stop_signals"]

@@ -1,0 +1,104 @@
+"""Everything that a resumed run needs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from augan.checkpoint import pack, read_tensors, unpack
+from augan.core.errors import UserError
+from augan.core.files import read_json
+from augan.nn import averaged_copy
+from augan.training.config import TrainingConfig
+
+
+@dataclass
+class Counters:
+    """The small numbers. Random draws and the order of the data are functions of (seed, images_seen): no state.
+
+    Attributes:
+        images_seen: real images that the discriminator saw.
+        rounds: turns of each player.
+        elapsed_sec: time spent in the loop, over all sessions.
+        horizon_images: images at which schedules end; an estimate, where the budget is a time.
+        snapshots: how many are done.
+        best_frechet: the best measure so far.
+        diversity: the last one measured.
+    """
+
+    images_seen: int = 0
+    rounds: int = 0
+    elapsed_sec: float = 0.0
+    horizon_images: float = 0.0
+    snapshots: int = 0
+    best_frechet: float = math.inf
+    diversity: float | None = None
+
+
+class State:
+    """Both players, the averaged generator, both optimisers, the counters."""
+
+    def __init__(
+        self, generator: nn.Module, discriminator: nn.Module, config: TrainingConfig, device: torch.device
+    ) -> None:
+        layout = torch.channels_last
+        self.generator = generator.to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.discriminator = discriminator.to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.average = averaged_copy(self.generator)
+        self.device = device
+        rate, betas = config.learning_rate, (config.beta1, config.beta2)
+        self.optimizer_g = _adam(self.generator, rate, betas)
+        self.optimizer_d = _adam(self.discriminator, rate * config.discriminator_rate, betas)
+        self.counters = Counters()
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "optimizer_g": self.optimizer_g,
+            "optimizer_d": self.optimizer_d,
+        }
+
+    def tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """(all tensors but the average's, everything else as JSON)."""
+        tensors: dict[str, Tensor] = {}
+        structures: dict[str, Any] = {}
+        for name, part in self._parts().items():
+            found, structures[name] = pack(part.state_dict(), name)
+            tensors |= found
+        counters = {**vars(self.counters)}
+        if math.isinf(counters["best_frechet"]):
+            counters["best_frechet"] = None
+        return tensors, {"counters": counters, "parts": structures}
+
+    def restore(self, checkpoint: Path) -> None:
+        """Takes everything from a checkpoint folder.
+
+        Raises:
+            UserError: files missing, damaged, or of networks with another structure.
+        """
+        tensors = {
+            key: value.to(self.device) for key, value in read_tensors(checkpoint / "training.safetensors").items()
+        }
+        document = read_json(checkpoint / "training.json")
+        try:
+            for name, part in self._parts().items():
+                part.load_state_dict(unpack(document["parts"][name], tensors))
+            self.average.load_state_dict(read_tensors(checkpoint / "model.safetensors"))
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise UserError(f"{checkpoint} does not fit these networks: {error}. Resume with the run's own.") from error
+        counters = document["counters"]
+        if counters["best_frechet"] is None:
+            counters["best_frechet"] = math.inf
+        self.counters = Counters(**counters)
+
+
+def _adam(network: nn.Module, rate: float, betas: tuple[float, float]) -> torch.optim.Adam:
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    fused = all(parameter.device.type in ("cpu", "cuda") for parameter in parameters)
+    return torch.optim.Adam(parameters, lr=rate, betas=betas, eps=1e-8, fused=fused)

@@ -1,0 +1,166 @@
+"""What every family of networks must do; a new one is tested by being in the dict."""
+
+import pytest
+import torch
+from torch import nn
+
+from augan.core.errors import UserError
+from augan.core.item import ItemSpec
+from augan.game import zero_centered_penalty
+from augan.networks import NETWORKS, NetworkConfig, build, parameter_count
+from augan.nn import Canvas
+
+SIZES = [(8, 8), (28, 28), (32, 32), (48, 80), (100, 100), (9, 130), (256, 256)]
+
+
+def item(height: int, width: int, channels: int = 3, classes: int = 0) -> ItemSpec:
+    names = tuple(f"class{index}" for index in range(classes)) or None
+    return ItemSpec(channels=channels, height=height, width=width, class_names=names)
+
+
+def pair(name: str, spec: ItemSpec, width: int = 8) -> tuple[nn.Module, nn.Module]:
+    torch.manual_seed(0)
+    return build(NetworkConfig(name=name, width=width, latent_size=6), spec)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_every_size(name: str, height: int, width: int) -> None:
+    generator, discriminator = pair(name, item(height, width))
+    images = generator(torch.randn(2, 6))
+    assert images.shape == (2, 3, height, width)
+    assert discriminator(images).shape == (2,)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("classes", [0, 1, 5])
+def test_channels_and_classes(name: str, channels: int, classes: int) -> None:
+    generator, discriminator = pair(name, item(16, 16, channels, classes))
+    labels = torch.zeros(4, dtype=torch.int64) if classes else None
+    images = generator(torch.randn(4, 6), labels)
+    logits = discriminator(images, labels)
+    assert images.shape == (4, channels, 16, 16)
+    logits.sum().backward()
+    for network in (generator, discriminator):
+        used = [p for p in network.parameters() if p.grad is not None]
+        assert used
+        assert all(p.grad.isfinite().all() for p in used if p.grad is not None)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_class_matters_to_both(name: str) -> None:
+    generator, discriminator = pair(name, item(16, 16, 1, 2))
+    for parameter in discriminator.parameters():  # blocks that start at zero are given something to say
+        nn.init.normal_(parameter, std=0.1)
+    latents, zeros = torch.randn(4, 6), torch.zeros(4, dtype=torch.int64)
+    generator.eval(), discriminator.eval()
+    images = generator(latents, zeros)
+    assert not torch.allclose(images, generator(latents, zeros + 1))
+    assert not torch.allclose(discriminator(images, zeros), discriminator(images, zeros + 1))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_labels_are_needed_exactly_where_there_are_classes(name: str) -> None:
+    conditional, _ = pair(name, item(16, 16, 1, 2))
+    plain, judge = pair(name, item(16, 16, 1))
+    with pytest.raises(UserError, match="conditional on 2 classes"):
+        conditional(torch.randn(2, 6))
+    with pytest.raises(UserError, match="without labels"):
+        plain(torch.randn(2, 6), torch.zeros(2, dtype=torch.int64))
+    with pytest.raises(UserError, match="without labels"):
+        judge(torch.zeros(2, 1, 16, 16), torch.zeros(2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_seeded_initialisation_and_saving(name: str) -> None:
+    (first, _), (second, _) = pair(name, item(16, 16)), pair(name, item(16, 16))
+    latents = torch.randn(3, 6)
+    first.eval(), second.eval()
+    torch.testing.assert_close(first(latents), second(latents))
+    other = build(NetworkConfig(name=name, width=8, latent_size=6), item(16, 16))[0].eval()
+    other.load_state_dict(first.state_dict())
+    torch.testing.assert_close(other(latents), first(latents))
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "article"])
+def test_double_backward_agrees_with_finite_differences(name: str) -> None:
+    """The penalty's gradient with respect to every parameter of the discriminator, in float64."""
+    _, discriminator = pair(name, item(8, 8, 1, 2))
+    discriminator.double()
+    for parameter in discriminator.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    labels = torch.tensor([0, 1])
+    images = torch.randn(2, 1, 8, 8, dtype=torch.float64)
+
+    def penalty() -> torch.Tensor:
+        x = images.clone().requires_grad_()
+        return zero_centered_penalty(x, discriminator(x, labels)).mean()
+
+    penalty().backward()
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in discriminator.parameters():
+            direction = torch.randn_like(parameter)
+            slope = 0.0 if parameter.grad is None else (parameter.grad * direction).sum().item()
+            values = []
+            for sign in (1, -1):
+                parameter.add_(sign * 1e-6 * direction)
+                with torch.enable_grad():
+                    values.append(penalty().item())
+                parameter.sub_(sign * 1e-6 * direction)
+            assert (values[0] - values[1]) / 2e-6 == pytest.approx(slope, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["strided", "residual"])
+def test_discriminators_without_normalisation_judge_each_image_alone(name: str) -> None:
+    _, discriminator = pair(name, item(16, 16))
+    images = torch.randn(4, 3, 16, 16)
+    torch.testing.assert_close(discriminator(images)[:2], discriminator(images[:2]))
+
+
+def test_the_articles_layers() -> None:
+    """Latent 100 -> dense -> 4x4x512 -> transposed convolutions with batch normalisation and ReLU -> tanh."""
+    generator, discriminator = build(NetworkConfig(name="article", width=64, latent_size=100), item(64, 64))
+    dense = generator.dense
+    assert isinstance(dense, nn.Linear)
+    assert (dense.in_features, dense.out_features) == (100, 4 * 4 * 512)
+    kinds = [type(layer) for layer in generator.layers]  # type: ignore[union-attr]
+    assert kinds.count(nn.ConvTranspose2d) == 4
+    assert kinds.count(nn.BatchNorm2d) == kinds.count(nn.ReLU) == 4
+    assert kinds[-1] is nn.Tanh
+    inside = [type(layer) for layer in discriminator.layers]  # type: ignore[union-attr]
+    assert inside.count(nn.Conv2d) == 4
+    assert inside.count(nn.BatchNorm2d) == 3
+    assert isinstance(discriminator.head.linear, nn.Linear)
+
+
+def test_the_residual_family_has_the_papers_size() -> None:
+    """R3GAN's CIFAR-10 networks (768 channels at four stages, two blocks each) have 20.8 M and 21.3 M parameters."""
+    from augan.networks.residual import ResidualBlock
+
+    block = parameter_count(ResidualBlock(768, 8))
+    assert block == 768 * 1536 + 1536 + 1536 * 16 * 9 + 1536 + 1536 * 768
+    assert 8 * block == pytest.approx(20.8e6, rel=0.03)
+
+
+def test_residual_blocks_start_as_the_identity() -> None:
+    from augan.networks.residual import ResidualBlock
+
+    maps = torch.randn(2, 16, 4, 4)
+    torch.testing.assert_close(ResidualBlock(16, 2)(maps), maps)
+
+
+@pytest.mark.parametrize(("height", "width"), [*SIZES, (8, 256), (31, 33)])
+def test_canvas_holds_the_image(height: int, width: int) -> None:
+    canvas = Canvas.fit(height, width)
+    assert canvas.size[0] >= height
+    assert canvas.size[1] >= width
+    assert 4 <= min(canvas.base) <= 7
+    image = torch.randn(1, 2, height, width)
+    torch.testing.assert_close(canvas.crop(canvas.pad(image)), image)
+
+
+def test_unknown_family() -> None:
+    with pytest.raises(UserError, match="Known: article, residual, strided"):
+        build(NetworkConfig(name="stride"), item(16, 16))
