@@ -109,12 +109,9 @@ def train(
     """
     if resume:
         config, source = _resumed(data, out, minutes, images, settings, device)
-        assert out is not None
-        folder = Path(out)
     else:
-        folder = Path(out) if out is not None else None
-        if folder is not None:
-            require_absent(folder, "Go on with it by --resume, or choose another --out.")
+        if out is not None:
+            require_absent(Path(out), "Go on with it by --resume, or choose another --out.")
         source, config = resolve(
             data,
             minutes=minutes,
@@ -126,7 +123,7 @@ def train(
             seed=seed,
             device=device,
         )
-        folder = folder or new_run_folder(source.name)
+    folder = new_run_folder(source.name) if out is None else Path(out)
     trainer = Trainer(
         source,
         config,

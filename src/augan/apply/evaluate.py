@@ -24,13 +24,7 @@ def is_run(path: Any) -> bool:
     return (Path(path) / "model.json").exists() or (Path(path) / "checkpoints").is_dir()
 
 
-def evaluate(
-    target: Model | Source | Path | str | Any,
-    against: Source | Path | str | Any,
-    *,
-    count: int = COUNT,
-    seed: int = 0,
-) -> Quality:
+def evaluate(target: Any, against: Any, *, count: int = COUNT, seed: int = 0) -> Quality:
     """Measures `target` against real data, in the feature space of the real data.
 
     Args:

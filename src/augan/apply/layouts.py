@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -24,17 +24,14 @@ from augan.data import ArraySource, Origin, npz_keys
 Picture = UInt8[np.ndarray, "h w c"]
 
 
-class Batch(Protocol):
-    """New items that arrive in batches: images (b, h, w, c) uint8 and their class numbers, or None."""
-
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]: ...
-
+Batches = Iterable[tuple[np.ndarray, np.ndarray | None]]
+"""New items that arrive in batches: images (b, h, w, c) uint8 and their class numbers, or None."""
 
 Manifest = Callable[[list[str]], dict[str, Any]]
 """Given the name of every new item in order, the manifest to write beside them."""
 
 
-def write_layout(source: ArraySource, out: Path, count: int, batches: Batch, manifest: Manifest) -> Path:
+def write_layout(source: ArraySource, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
     """Writes the real items of `source` and `count` new ones to `out`; returns the manifest's path.
 
     The ending of `out` decides: none is a folder, .zip, .npz, .npy. Real files and arrays are copied as they are.
@@ -131,7 +128,7 @@ def _class_prefix(source: ArraySource) -> str:
     return "/".join([*parts[: parts.index(names[int(source.labels[0])])], ""])
 
 
-def _all_files(source: ArraySource, batches: Batch) -> Iterator[tuple[str, Path | bytes, bool]]:
+def _all_files(source: ArraySource, batches: Batches) -> Iterator[tuple[str, Path | bytes, bool]]:
     """(name, content, whether it is new) of every file of the result."""
     taken: set[str] = set()
     for name, content in _real_files(source):
@@ -144,7 +141,7 @@ def _all_files(source: ArraySource, batches: Batch) -> Iterator[tuple[str, Path 
         start += len(images)
 
 
-def _write_folder(source: ArraySource, out: Path, count: int, batches: Batch, manifest: Manifest) -> Path:
+def _write_folder(source: ArraySource, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
     new: list[str] = []
     with atomic_folder(out) as temporary:
         for name, content, is_new in _all_files(source, batches):
@@ -160,7 +157,7 @@ def _write_folder(source: ArraySource, out: Path, count: int, batches: Batch, ma
     return out / "manifest.json"
 
 
-def _write_zip(source: ArraySource, out: Path, count: int, batches: Batch, manifest: Manifest) -> Path:
+def _write_zip(source: ArraySource, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
     new: list[str] = []
     with atomic_file(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, content, is_new in _all_files(source, batches):
@@ -210,14 +207,14 @@ def _real_array(source: ArraySource) -> tuple[np.ndarray, dict[str, np.ndarray],
     return source.items(np.arange(len(source))), arrays, "images", "labels"
 
 
-def _stored_batches(source: ArraySource, batches: Batch, labels: list[np.ndarray]) -> Iterator[np.ndarray]:
+def _stored_batches(source: ArraySource, batches: Batches, labels: list[np.ndarray]) -> Iterator[np.ndarray]:
     for images, asked in batches:
         if asked is not None:
             labels.append(asked)
         yield to_stored(images, source.item, source.origin)
 
 
-def _write_npz(source: ArraySource, out: Path, count: int, batches: Batch, manifest: Manifest) -> Path:
+def _write_npz(source: ArraySource, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
     real, others, image_key, label_key = _real_array(source)
     if label_key in others and len(real) != len(source):
         raise UserError(
@@ -245,7 +242,7 @@ def _write_npz(source: ArraySource, out: Path, count: int, batches: Batch, manif
     return _manifest_beside(out, manifest, image_key, len(real), count)
 
 
-def _write_npy(source: ArraySource, out: Path, count: int, batches: Batch, manifest: Manifest) -> Path:
+def _write_npy(source: ArraySource, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
     real, _, _, _ = _real_array(source)
     with atomic_file(out) as temporary:
         shape = (len(real) + count, *real.shape[1:])

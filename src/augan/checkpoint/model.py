@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -38,8 +38,8 @@ class Model:
         self.device = torch.device(device)
         self.generator = generator.to(self.device).eval().requires_grad_(False)
         self.item = item
-        self.latent_size = int(generator.latent_size)  # type: ignore[arg-type]
-        self.conditional = int(getattr(generator, "classes", 0)) > 0  # type: ignore[call-overload]
+        self.latent_size = int(cast(Any, generator).latent_size)
+        self.conditional = int(getattr(generator, "classes", 0)) > 0
 
     @property
     def hash(self) -> str:

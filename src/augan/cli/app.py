@@ -285,6 +285,15 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """The main job on real images, in about two minutes: train, look, balance."""
-    from augan.cli.demo import run_demo
+    from augan import api
+    from augan.cli.console import print_json, show_demo
+    from augan.recipes import run_demo
+    from augan.training import ConsoleObserver
 
-    run_demo(_console(), out, minutes, seed, json, quiet)
+    console = _console()
+    folder = out or api.new_run_folder("demo")
+    result = run_demo(folder, minutes, seed, None if quiet else ConsoleObserver(console))
+    if json:
+        print_json(result.to_json())
+    else:
+        show_demo(console, result)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from augan.data import DataReport
 from augan.metrics import Quality
+from augan.recipes import Demo
 from augan.training.console import human
 
 
@@ -118,3 +119,30 @@ def runs_table(console: Console, found: list[dict[str, Any]], folder: Path) -> N
             "" if agreement is None else f"{agreement:.1%}",
         )
     console.print(table)
+
+
+def show_demo(console: Console, demo: Demo) -> None:
+    """What was done, where everything lies, and what to try next."""
+    real, added = sum(demo.balanced.real.values()), sum(demo.balanced.added.values())
+    console.print(quality_table(demo.quality))
+    lines = [
+        "",
+        f"Took {real:,} real digits with 5 times as many 0s as 9s, trained a generator and a discriminator",
+        f"against each other for {demo.training_sec:.0f} s ({demo.images_per_sec:,.0f} images/s), and added {added:,} synthetic "
+        "digits, so that all classes are equal.",
+        "",
+        f"  {demo.sheet}   samples, a row for each digit",
+        f"  {demo.interpolation}   a walk from sample to sample",
+        f"  {demo.data}   the imbalanced data",
+        f"  {demo.balanced.out}   the balanced copy; synthetic-*.png are new, each listed in manifest.json",
+        f"  {demo.run}   the run: settings, metrics, sheets, checkpoints",
+        "",
+        "Whether more images make a better classifier is a question for a held-out test, not for these measures.",
+        "",
+        "On your own images:",
+        "  augan train PHOTOS --minutes 30 --out runs/mine",
+        "  augan generate runs/mine --count 100 --out samples.png",
+        "  augan augment PHOTOS --run runs/mine --out balanced",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

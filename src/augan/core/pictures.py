@@ -31,7 +31,7 @@ def sheet(
 ) -> Image.Image:
     """Images side by side, `columns` a row, with the rows' names at the left.
 
-    `scale` enlarges by whole pixels; None makes images about 64 pixels wide. Transparent images stand on a chequerboard.
+    `scale` enlarges by whole pixels; None makes images about 64 pixels wide. Transparent ones stand on a chequerboard.
     """
     count, height, width, _ = images.shape
     scale = scale or max(1, round(64 / width))

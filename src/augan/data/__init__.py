@@ -1,5 +1,6 @@
 """Data: anything on disk becomes a `Source`, a `Loader` makes batches of it, `inspect` says what is in it."""
 
+from augan.data.arrays import npz_keys
 from augan.data.cache import cache_folder
 from augan.data.demo import demo_digits, imbalanced, write_folder
 from augan.data.inspect import DataReport, inspect

@@ -30,7 +30,7 @@ OTHER_BYTE = {
 }
 
 
-class Unreadable(Exception):  # noqa: N818 (also handed on as a value: an item that is unreadable)
+class Unreadable(Exception):
     """An image that cannot be read; the text is the reason, a few words."""
 
 

@@ -30,7 +30,7 @@ def _integers(images: Tensor, low: int, high: int, generator: torch.Generator | 
 
 
 def colour(images: Images, generator: torch.Generator | None = None) -> Images:
-    """Brightness by U(-0.5, 0.5); saturation about the grey value by U(0, 2); contrast about the mean by U(0.5, 1.5)."""
+    """Brightness by U(-0.5, 0.5); saturation about grey by U(0, 2); contrast about the mean by U(0.5, 1.5)."""
     images = images + _uniform(images, -0.5, 0.5, generator)
     if images.shape[1] > 1:
         grey = images.mean(1, keepdim=True)

@@ -19,6 +19,8 @@ class GameConfig:
         gradient_penalty: weight of the WGAN-GP penalty; 0 is off.
         penalty_interval: penalties are computed every so many rounds, and multiplied by it.
         spectral_norm: divide the discriminator's weights by their largest singular values.
+        matching: weight of a term that also ranks a real image with its own class above the same image with another
+            class (after arXiv:1605.05396, section 4.1); 0 is off. It needs classes.
         augmentation: what is done to images before the discriminator sees them, in order.
     """
 
@@ -28,6 +30,7 @@ class GameConfig:
     gradient_penalty: float = Field(default=0.0, ge=0)
     penalty_interval: int = Field(default=4, ge=1)
     spectral_norm: bool = False
+    matching: float = Field(default=0.0, ge=0)
     augmentation: tuple[str, ...] = ()
 
     @property

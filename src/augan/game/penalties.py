@@ -12,7 +12,7 @@ PerItem = Float[Tensor, " b"]
 
 
 def gradient(x: Items, logits: PerItem) -> Items:
-    """d logits_i / d x_i for every item i, itself differentiable. `x` must require gradients before the forward pass."""
+    """d logits_i / d x_i for every item i, itself differentiable; `x` must require gradients beforehand."""
     (result,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return result
 

@@ -11,10 +11,10 @@ from jaxtyping import Float, Int64
 from augan.core.errors import UserError
 from augan.metrics.frechet import frechet_distance
 from augan.metrics.in_domain import Extractor
-from augan.metrics.manifold import nearest_distances, precision_recall
+from augan.metrics.manifold import nearest_distances, neighbour_radii, precision_recall
 
-Features = Float[np.ndarray, "n d"]
-Labels = Int64[np.ndarray, " n"] | None
+Features = Float[np.ndarray, "_ d"]
+Labels = Int64[np.ndarray, " _"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,14 +102,15 @@ def diversity(real: Features, fake: Features, real_labels: Labels = None, fake_l
     """
     if real_labels is None or fake_labels is None:
         return _spread(fake) / max(_spread(real), 1e-12)
-    pairs = [
-        (_spread(real[real_labels == label]), _spread(fake[fake_labels == label]))
+    chosen = [
+        label
         for label in np.unique(fake_labels)
         if (real_labels == label).sum() > 1 and (fake_labels == label).sum() > 1
     ]
-    return (
-        float(np.mean([ours for _, ours in pairs]) / max(np.mean([real for real, _ in pairs]), 1e-12)) if pairs else 0.0
-    )
+    if not chosen:
+        return 0.0
+    ours = sum(_spread(fake[fake_labels == label]) for label in chosen)
+    return ours / max(sum(_spread(real[real_labels == label]) for label in chosen), 1e-12)
 
 
 def _spread(features: Features, limit: int = 500) -> float:
@@ -124,7 +125,5 @@ def _spread(features: Features, limit: int = 500) -> float:
 def _near_copies(real: Features, fake: Features) -> float:
     """The share of `fake` nearer to a real item than the 1 % closest pairs of nearest real neighbours are."""
     values = real[:2000]
-    from augan.metrics.manifold import neighbour_radii
-
     limit = np.quantile(neighbour_radii(values, 1), 0.01)
     return float((nearest_distances(fake, values) < limit).mean())

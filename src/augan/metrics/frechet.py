@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from augan.core.errors import UserError
 
-Features = Float[np.ndarray, "n d"]
+Features = Float[np.ndarray, "_ d"]
 
 
 def moments(features: Features) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, "d d"]]:

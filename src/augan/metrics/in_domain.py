@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,12 +24,14 @@ from augan.core.errors import UserError
 from augan.core.files import atomic_folder, read_json, write_json
 from augan.core.item import ItemSpec, to_unit
 from augan.core.rng import derive, numpy_stream
+from augan.nn import channels_last
 
 FEATURES = 128
 VERSION = 1
 """Part of the cache's key: to be raised when anything here changes what an extractor computes."""
 
 
+@runtime_checkable
 class Items(Protocol):
     """What an extractor learns from; every Source is one."""
 
@@ -132,7 +134,7 @@ def train_extractor(items: Items, *, seed: int = 0, steps: int = 400, batch: int
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "in-domain"))
-        network = _Network(items.item.channels).to(memory_format=torch.channels_last)
+        network = channels_last(_Network(items.item.channels))
         if items.labels is None:
             _fit(network, None, _contrastive_step(items, network, seed, batch), steps)
             return Extractor(items.item, network, None, None)
@@ -154,7 +156,7 @@ def _fit(network: nn.Module, head: nn.Module | None, loss_of: Callable[[int], Te
         with torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
             loss = loss_of(step)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
     network.eval()
@@ -204,7 +206,8 @@ def _contrastive_step(items: Items, network: nn.Module, seed: int, batch: int) -
 def _shifted(images: Tensor, random: np.random.Generator, share: float = 0.06) -> Tensor:
     """The batch moved by a few pixels: one shift for all, another at every step."""
     height, width = images.shape[2:]
-    dy, dx = (int(random.integers(-max(1, side * share), max(1, side * share) + 1)) for side in (height, width))
+    reach = [max(1, int(side * share)) for side in (height, width)]
+    dy, dx = (int(random.integers(-most, most + 1)) for most in reach)
     return images.roll((dy, dx), (2, 3))
 
 
@@ -256,7 +259,7 @@ def _load(folder: Path, item: ItemSpec) -> Extractor:
 
     document = read_json(folder / "extractor.json")
     tensors = load_file(folder / "extractor.safetensors")
-    network = _Network(item.channels).to(memory_format=torch.channels_last)
+    network = channels_last(_Network(item.channels))
     network.load_state_dict({key[8:]: value for key, value in tensors.items() if key.startswith("network.")})
     head = nn.Linear(FEATURES, item.classes) if document["labelled"] else None
     if head is not None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from augan.core.errors import UserError
 
-Features = Float[np.ndarray, "n d"]
+Features = Float[np.ndarray, "_ d"]
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def neighbour_radii(features: Features, neighbours: int = 3) -> Float[np.ndarray
     return torch.cat(chunks).numpy()
 
 
-def covered(points: Features, support: Features, radii: Float[np.ndarray, " m"]) -> float:
+def covered(points: Features, support: Features, radii: Float[np.ndarray, " _"]) -> float:
     """The share of `points` that lie within the radius of at least one item of `support`."""
     base, reach = torch.from_numpy(support).double(), torch.from_numpy(radii).double()
     inside = [

@@ -3,6 +3,7 @@
 from augan.nn.canvas import Canvas
 from augan.nn.ema import averaged_copy, decay_for, update_average
 from augan.nn.embed import ConditionedLatent, ProjectionHead
+from augan.nn.layout import channels_last
 from augan.nn.resample import Downsample, Upsample
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "ProjectionHead",
     "Upsample",
     "averaged_copy",
+    "channels_last",
     "decay_for",
     "update_average",
 ]

@@ -18,7 +18,7 @@ def require_labels(labels: Tensor | None, classes: int) -> None:
 
 
 class ConditionedLatent(nn.Module):
-    """Joins a latent (b, d) with the embedding of its class: (b, d) -> (b, d + embedding), or (b, d) without classes."""
+    """Joins a latent with the embedding of its class: (b, d) -> (b, d + embedding); without classes, (b, d)."""
 
     def __init__(self, latent_size: int, classes: int, embedding_size: int = 64) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from augan.core.errors import UserError, unknown_name
 from augan.core.item import ItemSpec
@@ -63,7 +64,7 @@ class Facts:
         return height * width
 
 
-def _budget(facts: Facts) -> dict[str, float | int | None]:
+def _budget(facts: Facts) -> dict[str, Any]:
     return {"minutes": facts.budget.minutes, "images": facts.budget.images}
 
 
@@ -116,7 +117,7 @@ def residual(facts: Facts) -> RunConfig:
 
 def auto(facts: Facts) -> RunConfig:
     """Chooses by the data and the budget."""
-    raise NotImplementedError
+    return strided(facts)
 
 
 RECIPES: dict[str, Callable[[Facts], RunConfig]] = {

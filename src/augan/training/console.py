@@ -40,12 +40,12 @@ class ConsoleObserver(Observer):
         self._quality = ""
 
     def begin(self, folder: Path, lines: Sequence[str]) -> None:
-        self.console.print(f"[bold]Training into {folder}[/bold]", highlight=False)
+        self.console.print(f"[bold]Training into {folder}[/bold]", highlight=False, soft_wrap=True)
         for line in lines:
-            self.console.print(f"  {line}", highlight=False, markup=False)
+            self.console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
     def stage(self, text: str) -> None:
-        self.console.print(f"  {text} ...", highlight=False, markup=False)
+        self.console.print(f"  {text} ...", highlight=False, markup=False, soft_wrap=True)
 
     def progress(self, progress: Progress) -> None:
         if self.console.is_terminal:
@@ -55,7 +55,7 @@ class ConsoleObserver(Observer):
             self._live.update(self._bar(progress))
         elif time.monotonic() - self._last_line > PLAIN_LINE_SEC:
             self._last_line = time.monotonic()
-            self.console.print(f"  {progress.fraction:4.0%}  {self._text(progress)}", highlight=False, markup=False)
+            self.console.print(f"  {progress.fraction:4.0%}  {self._text(progress)}", highlight=False, markup=False, soft_wrap=True)
 
     def _text(self, progress: Progress) -> str:
         losses = progress.losses

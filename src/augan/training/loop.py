@@ -42,6 +42,7 @@ from augan.training.step import Table, discriminator_turn, generator_turn, laten
 TICK_SEC = 1.0
 SAVE_EVERY_SEC = 300.0
 SHEET_COLUMNS = 10
+SNAPSHOT_SHARE = 0.1
 
 
 class Trainer:
@@ -85,6 +86,7 @@ class Trainer:
             discriminator=self.state.discriminator,
             objective=objective_pair or objective(config.game.objective),
             rules=config.game,
+            classes=source.item.classes,
             device=self.device,
             dtype=autocast_dtype(self.device, training.precision),
         )
@@ -93,6 +95,7 @@ class Trainer:
             raise UserError("The generator is conditional, and the data has no labels.")
         self._watched: deque[dict[str, Tensor]] = deque()
         self._meter: QualityMeter | None = None
+        self._snapshot_sec = self._last_snapshot_sec = 0.0
 
     # ------------------------------------------------------------------ the story
 
@@ -129,12 +132,10 @@ class Trainer:
                     self._save(best=False)
                     self.observer.end("interrupted")
                     raise Interrupted(f"Stopped and saved in {self.folder}. Go on with --resume.")
-                if int(self._fraction() * self.config.training.snapshots) > int(
-                    fraction * self.config.training.snapshots
-                ):
-                    if self._fraction() < 1:
-                        self._snapshot()
-                    last_save = time.monotonic()
+                if self._snapshot_due(fraction):
+                    self._snapshot()
+                    last_save = last_tick = time.monotonic()
+                    last_images = counters.images_seen
                 elif now - last_save > SAVE_EVERY_SEC:
                     self._save(best=False)
                     last_save = time.monotonic()
@@ -174,6 +175,19 @@ class Trainer:
         decay = decay_for(training.ema_half_life_images, count, counters.images_seen)
         update_average(self.state.average, self.state.generator, decay)
         self._watched.append(watched)
+
+    def _snapshot_due(self, before: float) -> bool:
+        """Whether the round that began at fraction `before` has passed one of the run's marks.
+
+        Where the budget is a time, marks are passed over that would make snapshots take more than a tenth of it.
+        """
+        count, now = self.config.training.snapshots, self._fraction()
+        if now >= 1 or int(now * count) <= int(before * count):
+            return False
+        if self.config.training.images is not None:
+            return True
+        elapsed = self.state.counters.elapsed_sec
+        return self._snapshot_sec + self._last_snapshot_sec <= SNAPSHOT_SHARE * elapsed
 
     # ------------------------------------------------------------------ preparation
 
@@ -297,6 +311,7 @@ class Trainer:
 
     def _snapshot(self) -> None:
         """Samples, measures and a checkpoint."""
+        started = time.monotonic()
         self._read_watched()
         counters = self.state.counters
         counters.snapshots += 1
@@ -311,6 +326,8 @@ class Trainer:
         if best and quality is not None:
             counters.best_frechet = quality.frechet
         self._save(best)
+        self._last_snapshot_sec = time.monotonic() - started
+        self._snapshot_sec += self._last_snapshot_sec
         self.observer.snapshot(counters.images_seen, quality, path, best)
 
     def _save_sheet(self, path: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from augan.checkpoint import pack, read_tensors, unpack
 from augan.core.errors import UserError
 from augan.core.files import read_json
-from augan.nn import averaged_copy
+from augan.nn import averaged_copy, channels_last
 from augan.training.config import TrainingConfig
 
 
@@ -46,9 +46,8 @@ class State:
     def __init__(
         self, generator: nn.Module, discriminator: nn.Module, config: TrainingConfig, device: torch.device
     ) -> None:
-        layout = torch.channels_last
-        self.generator = generator.to(device, memory_format=layout)  # type: ignore[call-overload]
-        self.discriminator = discriminator.to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.generator = channels_last(generator.to(device))
+        self.discriminator = channels_last(discriminator.to(device))
         self.average = averaged_copy(self.generator)
         self.device = device
         rate, betas = config.learning_rate, (config.beta1, config.beta2)
@@ -89,6 +88,8 @@ class State:
         try:
             for name, part in self._parts().items():
                 part.load_state_dict(unpack(document["parts"][name], tensors))
+            for optimizer in (self.optimizer_g, self.optimizer_d):
+                _match_layout(optimizer)
             self.average.load_state_dict(read_tensors(checkpoint / "model.safetensors"))
         except (RuntimeError, ValueError, KeyError) as error:
             raise UserError(f"{checkpoint} does not fit these networks: {error}. Resume with the run's own.") from error
@@ -96,6 +97,14 @@ class State:
         if counters["best_frechet"] is None:
             counters["best_frechet"] = math.inf
         self.counters = Counters(**counters)
+
+
+def _match_layout(optimizer: torch.optim.Optimizer) -> None:
+    """Gives loaded moments their parameter's memory layout: fused Adam walks all three by the same addresses."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.dim():
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _adam(network: nn.Module, rate: float, betas: tuple[float, float]) -> torch.optim.Adam:

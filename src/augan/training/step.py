@@ -25,6 +25,7 @@ class Table:
     discriminator: nn.Module
     objective: Objective
     rules: GameConfig
+    classes: int
     device: torch.device
     dtype: torch.dtype | None
 
@@ -56,6 +57,14 @@ def latents_for(count: int, size: int, random: torch.Generator, device: torch.de
     return torch.randn(count, size, generator=random, device=device)
 
 
+def other_labels(labels: Int64[Tensor, " b"], classes: int, random: torch.Generator) -> Int64[Tensor, " b"]:
+    """For each label another one, uniformly; the same where there is one class only."""
+    if classes < 2:
+        return labels
+    step = torch.randint(1, classes, labels.shape, generator=random, device=labels.device)
+    return (labels + step) % classes
+
+
 def discriminator_turn(
     table: Table,
     optimizer: Optimizer,
@@ -77,12 +86,17 @@ def discriminator_turn(
     real_logits, fake_logits = table.judge(real, labels, random), table.judge(fake, labels, random)
     loss = table.objective.discriminator_loss(real_logits, fake_logits)
     watched = {"loss_discriminator": loss, "real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
+    if table.rules.matching and labels is not None:
+        mismatched = table.judge(real.detach(), other_labels(labels, table.classes, random), random)
+        mismatch = table.objective.discriminator_loss(real_logits, mismatched)
+        watched["mismatch"] = mismatch
+        loss = loss + table.rules.matching * mismatch
     if penalise:
         penalty = _penalty(table, real, fake, labels, real_logits, fake_logits, random)
         watched["penalty"] = penalty
         loss = loss + table.rules.penalty_interval * penalty
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
     return {name: value.detach() for name, value in watched.items()}
 
@@ -129,7 +143,7 @@ def generator_turn(
         fake_logits = table.judge(table.generate(latents, labels), labels, random)
         loss = table.objective.generator_loss(real_logits, fake_logits)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     finally:
         table.discriminator.requires_grad_(True)

@@ -1,0 +1,194 @@
+"""Whole runs: what lies in the folder, exact resumption, interruption, divergence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import augan
+from augan.api import resolve
+from augan.core.errors import AuganError, Interrupted, UserError
+from augan.training import Observer, Trainer
+from conftest import TINY
+
+STATE = ["training.safetensors", "model.safetensors"]
+
+
+def checkpoint_tensors(run: augan.Run) -> dict[str, torch.Tensor]:
+    last = run.store.last()
+    assert last is not None
+    return {f"{name}:{key}": value for name in STATE for key, value in load_file(last / name).items()}
+
+
+def test_run_folder_can_be_read_without_augan(tiny_run: augan.Run) -> None:
+    folder = tiny_run.path
+    config = json.loads((folder / "config.json").read_text())
+    assert config["training"]["images"] == 480
+    data = json.loads((folder / "data.json").read_text())
+    assert data["classes"] == {"high": 60, "middle": 30, "low": 20}
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert any("quality" in row for row in rows)
+    assert [row["images_seen"] for row in rows] == sorted(row["images_seen"] for row in rows)
+    assert len(list((folder / "samples").glob("*.png"))) == 2
+    assert json.loads((folder / "result.json").read_text())["state"] == "finished"
+    assert {path.name for path in (folder / "checkpoints").iterdir()} <= {"000000240", "000000480", "index.json"}
+    assert not [path for path in folder.rglob("*") if path.suffix in (".pt", ".pth", ".pkl")]
+
+
+def test_summary(tiny_run: augan.Run) -> None:
+    summary = tiny_run.summary()
+    assert summary["images_seen"] == 480
+    assert summary["state"] == "finished"
+    assert summary["quality"]["fake_images"] == 40
+
+
+@pytest.mark.parametrize("recipe", ["strided", "article", "residual"])
+def test_four_rounds_are_two_and_two_resumed(recipe: str, bars_npz: Path, tmp_path: Path) -> None:
+    settings = [*TINY, "training.precision=fp32", "training.measure_images=0"]
+    whole = augan.train(bars_npz, images=64, out=tmp_path / "whole", recipe=recipe, settings=settings)
+    calls = iter([False, True])
+    with pytest.raises(Interrupted, match="--resume"):
+        augan.train(
+            bars_npz,
+            images=64,
+            out=tmp_path / "parts",
+            recipe=recipe,
+            settings=settings,
+            should_stop=lambda: next(calls),
+        )
+    assert augan.Run(tmp_path / "parts").summary()["state"] == "not finished"
+    parts = augan.train(bars_npz, out=tmp_path / "parts", resume=True)
+    expected, found = checkpoint_tensors(whole), checkpoint_tensors(parts)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_same_seed_same_run_and_another_seed_another(bars_npz: Path, tmp_path: Path) -> None:
+    runs = [
+        augan.train(bars_npz, images=32, out=tmp_path / f"{index}", recipe="strided", settings=TINY, seed=seed)
+        for index, seed in enumerate((0, 0, 1))
+    ]
+    first, again, other = (run.load("last").hash for run in runs)
+    assert first == again != other
+
+
+def test_resume_goes_on_to_a_larger_budget(bars_npz: Path, tmp_path: Path) -> None:
+    augan.train(bars_npz, images=32, out=tmp_path / "run", recipe="strided", settings=TINY)
+    run = augan.train(bars_npz, images=96, out=tmp_path / "run", resume=True)
+    assert run.summary()["images_seen"] == 96
+    assert run.summary()["state"] == "finished"
+
+
+def test_time_budget_ends_in_time(bars_npz: Path, tmp_path: Path) -> None:
+    run = augan.train(bars_npz, minutes=0.05, out=tmp_path / "run", recipe="strided", settings=TINY)
+    result = run.result()
+    assert result is not None
+    assert 3.0 <= result["elapsed_sec"] < 4.5
+    state = json.loads((run.store.last() / "training.json").read_text())["counters"]  # type: ignore[operator]
+    assert state["horizon_images"] == pytest.approx(result["images_seen"], rel=0.5)
+
+
+def test_existing_run_is_not_overwritten(tiny_run: augan.Run, bars_npz: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in tiny_run.path.rglob("*")}
+    with pytest.raises(UserError, match="overwrites nothing.*--resume"):
+        augan.train(bars_npz, images=16, out=tiny_run.path, settings=TINY)
+    assert {path: path.stat().st_mtime_ns for path in tiny_run.path.rglob("*")} == before
+
+
+def test_resume_needs_the_same_data(tiny_run: augan.Run) -> None:
+    other = np.random.default_rng(0).integers(0, 255, (20, 16, 16), dtype=np.uint8)
+    with pytest.raises(UserError, match="other data"):
+        augan.train(other, out=tiny_run.path, resume=True)
+
+
+def test_resume_of_nothing(bars_npz: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a run"):
+        augan.train(bars_npz, out=tmp_path / "none", resume=True)
+    with pytest.raises(UserError, match="--out"):
+        augan.train(bars_npz, resume=True)
+
+
+def test_divergence_stops_with_the_last_good_checkpoint_named(bars: augan.Source, tmp_path: Path) -> None:
+    _, config = resolve(bars, images=10_000, recipe="strided", settings=[*TINY, "training.snapshots=200"])
+
+    class Poison(Observer):
+        def snapshot(self, images_seen: int, *rest: Any) -> None:
+            with torch.no_grad():
+                next(trainer.state.discriminator.parameters()).fill_(torch.nan)
+
+    trainer = Trainer(bars, config, tmp_path / "run", observer=Poison())
+    with pytest.raises(AuganError, match=r"not finite after \d+ images.*last good checkpoint is .*checkpoints/\d+"):
+        trainer.run()
+    assert augan.load(tmp_path / "run").sample(2).isfinite().all()
+
+
+class Recorder(Observer):
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def begin(self, folder: Path, lines: Any) -> None:
+        self.events.append("begin")
+
+    def progress(self, progress: Any) -> None:
+        self.events.append("progress")
+        assert 0 <= progress.fraction <= 1
+        assert progress.images_per_sec > 0
+        assert progress.health.word
+
+    def snapshot(self, images_seen: int, quality: Any, sheet: Path, best: bool) -> None:
+        self.events.append("snapshot")
+        assert sheet.exists()
+
+    def end(self, state: str) -> None:
+        self.events.append(state)
+
+
+def test_observer_hears_everything(bars_npz: Path, tmp_path: Path) -> None:
+    recorder = Recorder()
+    augan.train(bars_npz, minutes=0.05, out=tmp_path / "run", recipe="strided", settings=TINY, observer=recorder)
+    assert recorder.events[0] == "begin"
+    assert recorder.events[-2:] == ["snapshot", "finished"]
+    assert "progress" in recorder.events
+
+
+def test_unlabelled_data_trains_without_classes(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (30, 16, 16, 3), dtype=np.uint8)
+    run = augan.train(images, images=32, out=tmp_path / "run", settings=TINY)
+    model = run.load()
+    assert not model.conditional
+    assert model.sample(3).shape == (3, 3, 16, 16)
+
+
+def test_conditional_can_be_switched_off(bars_npz: Path, tmp_path: Path) -> None:
+    settings = [*TINY, "networks.conditional=false"]
+    run = augan.train(bars_npz, images=32, out=tmp_path / "run", recipe="strided", settings=settings)
+    assert not run.load().conditional
+
+
+def test_best_checkpoint_has_the_lowest_distance(bars_npz: Path, tmp_path: Path) -> None:
+    settings = [*TINY, "training.snapshots=6"]
+    run = augan.train(bars_npz, images=480, out=tmp_path / "run", recipe="strided", settings=settings)
+    measured = {row["images_seen"]: row["quality"]["frechet"] for row in run.metrics() if "quality" in row}
+    best = run.store.best()
+    assert best is not None
+    assert int(best.name) == min(measured, key=lambda seen: measured[seen])
+    assert len(list((run.path / "checkpoints").glob("[0-9]*"))) <= 2
+
+
+def test_own_discriminator_of_any_kind(bars: augan.Source, tmp_path: Path) -> None:
+    class Linear(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(256, 1)
+
+        def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return self.layer(images.flatten(1))  # (b, 1) is taken, too
+
+    run = augan.train(bars, images=64, out=tmp_path / "run", settings=TINY, discriminator=Linear())
+    assert run.summary()["state"] == "finished"

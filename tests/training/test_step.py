@@ -1,0 +1,101 @@
+"""One round of the game."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from augan.core.item import ItemSpec
+from augan.game import objective
+from augan.game.config import GameConfig
+from augan.networks import NetworkConfig, build
+from augan.training.step import Table, discriminator_turn, generator_turn, latents_for, other_labels
+
+CPU = torch.device("cpu")
+
+
+def table(rules: GameConfig, name: str = "strided", dtype: torch.dtype | None = None) -> Table:
+    torch.manual_seed(0)
+    item = ItemSpec(channels=1, height=8, width=8, class_names=("a", "b"))
+    generator, discriminator = build(NetworkConfig(name=name, width=4, latent_size=4), item)
+    return Table(
+        generator=generator,
+        discriminator=discriminator,
+        objective=objective(rules.objective),
+        rules=rules,
+        classes=2,
+        device=CPU,
+        dtype=dtype,
+    )
+
+
+def round_of(game: Table, penalise: bool = True) -> dict[str, torch.Tensor]:
+    random = torch.Generator().manual_seed(0)
+    optimizers = [torch.optim.SGD(n.parameters(), lr=0.1) for n in (game.discriminator, game.generator)]
+    real, labels = torch.rand(6, 1, 8, 8) * 2 - 1, torch.tensor([0, 1, 0, 1, 0, 1])
+    watched = discriminator_turn(game, optimizers[0], real, labels, latents_for(6, 4, random, CPU), random, penalise)
+    return watched | generator_turn(game, optimizers[1], real, labels, latents_for(6, 4, random, CPU), random)
+
+
+RULES = [
+    GameConfig(objective="minimax", r1_gamma=0, r2_gamma=0),
+    GameConfig(objective="relativistic"),
+    GameConfig(objective="wasserstein", r1_gamma=0, r2_gamma=0, gradient_penalty=10.0),
+    GameConfig(objective="hinge", r1_gamma=0, r2_gamma=0, augmentation=("translation", "cutout", "colour", "flip")),
+    GameConfig(objective="least-squares", matching=0.5),
+]
+
+
+@pytest.mark.parametrize("rules", RULES, ids=lambda rules: rules.objective)
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_both_players_move_and_numbers_are_finite(rules: GameConfig, dtype: torch.dtype | None) -> None:
+    game = table(rules, dtype=dtype)
+    before = [[p.detach().clone() for p in n.parameters()] for n in (game.generator, game.discriminator)]
+    watched = round_of(game, rules.penalised)
+    assert {"loss_discriminator", "loss_generator", "real_logit", "fake_logit"} <= set(watched)
+    assert ("penalty" in watched) == rules.penalised
+    assert ("mismatch" in watched) == (rules.matching > 0)
+    assert all(value.isfinite() for value in watched.values())
+    for network, old in zip((game.generator, game.discriminator), before, strict=True):
+        moved = [not torch.equal(p, o) for p, o in zip(network.parameters(), old, strict=True)]
+        assert any(moved)
+
+
+def test_generator_turn_leaves_the_discriminator_alone() -> None:
+    game = table(GameConfig())
+    random = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.SGD(game.generator.parameters(), lr=0.1)
+    before = [p.detach().clone() for p in game.discriminator.parameters()]
+    real, labels = torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)
+    generator_turn(game, optimizer, real, labels, latents_for(4, 4, random, CPU), random)
+    assert all(torch.equal(p, o) for p, o in zip(game.discriminator.parameters(), before, strict=True))
+    assert all(p.grad is None and p.requires_grad for p in game.discriminator.parameters())
+
+
+def test_penalty_is_taken_through_the_augmentation() -> None:
+    """With a critic that sums pixels, a cut-out removes its share of the gradient: the penalty falls below the full."""
+
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return self.scale * images.flatten(1).sum(1)
+
+    penalties = []
+    for names in ((), ("cutout",)):
+        game = table(GameConfig(r1_gamma=2.0, r2_gamma=0.0, augmentation=names))
+        game = Table(**{**vars(game), "discriminator": Sum()})
+        penalties.append(round_of(game)["penalty"].item())
+    assert penalties[0] == pytest.approx(64)  # gamma / 2 times 8x8 pixels of gradient 1
+    assert 64 * 0.7 < penalties[1] < 64
+
+
+def test_other_labels_are_other_and_uniform() -> None:
+    labels = torch.arange(5).repeat(400)
+    others = other_labels(labels, 5, torch.Generator().manual_seed(0))
+    assert (others != labels).all()
+    assert (torch.bincount(others, minlength=5) / 2000 - 0.2).abs().max() < 0.04
+    assert torch.equal(other_labels(labels * 0, 1, torch.Generator()), labels * 0)
