@@ -128,8 +128,8 @@ def show_demo(console: Console, demo: Demo) -> None:
     lines = [
         "",
         f"Took {real:,} real digits with 5 times as many 0s as 9s, trained a generator and a discriminator",
-        f"against each other for {demo.training_sec:.0f} s ({demo.images_per_sec:,.0f} images/s), and added {added:,} synthetic "
-        "digits, so that all classes are equal.",
+        f"against each other for {demo.training_sec:.0f} s ({demo.images_per_sec:,.0f} images/s), and added {added:,} "
+        "synthetic digits, so that all classes are equal.",
         "",
         f"  {demo.sheet}   samples, a row for each digit",
         f"  {demo.interpolation}   a walk from sample to sample",

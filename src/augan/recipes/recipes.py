@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from augan.core.devices import autocast_dtype, choose_device, measured_gflops
 from augan.core.errors import UserError, unknown_name
 from augan.core.item import ItemSpec
 from augan.game.config import GameConfig
@@ -18,6 +19,10 @@ from augan.nn import Canvas
 from augan.training import DataConfig, RunConfig, TrainingConfig
 
 DEFAULT_MINUTES = 5.0
+STRIDED_GFLOP = 0.55
+"""Work of one image's round with the strided pair of width 32 at 32x32, penalties included."""
+WIDTHS = {16: 0.0, 24: 10_000.0, 32: 15_000.0, 48: 150_000.0, 64: 300_000.0}
+"""Widths that `auto` chooses from, and how many images each needs to see to be worth it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +50,14 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What recipes decide by: the item, how many there are, how many of each class, and the budget."""
+    """What recipes decide by: the item, how many there are, how many of each class, the budget, and, where that is a
+    time, the machine's measured speed in GFLOP/s."""
 
     item: ItemSpec
     count: int
     classes: Mapping[str, int]
     budget: Budget
+    gflops: float = 0.0
 
     @property
     def imbalance(self) -> float:
@@ -62,6 +69,13 @@ class Facts:
         """Pixels of the grid that the networks work on."""
         height, width = Canvas.fit(self.item.height, self.item.width).size
         return height * width
+
+    def affordable_images(self, width: int) -> float:
+        """How many images the budget allows the strided pair of this width to see."""
+        if self.budget.minutes is None:
+            return float(self.budget.images or 0)
+        gflop = STRIDED_GFLOP * (self.canvas_pixels / 1024) * (width / 32) ** 2
+        return 60 * self.budget.minutes * self.gflops / gflop
 
 
 def _budget(facts: Facts) -> dict[str, Any]:
@@ -76,17 +90,67 @@ def _balance(facts: Facts) -> tuple[float, list[str]]:
     ]
 
 
-def strided(facts: Facts) -> RunConfig:
-    """The fast pair with the relativistic objective and both gradient penalties."""
-    balance, reasons = _balance(facts)
+def _strided(facts: Facts, name: str, width: int, planned: float, reasons: list[str]) -> RunConfig:
+    balance, why = _balance(facts)
+    gamma = _gamma(facts)
+    augmentation, also = _augmentation(facts, planned)
+    rate = 1.6e-3 * min(1.0, 32 / width)
+    long_run = planned > 100_000
     return RunConfig(
-        recipe="strided",
+        recipe=name,
         data=DataConfig(balance=balance),
-        networks=NetworkConfig(name="strided", width=32, latent_size=64),
-        game=GameConfig(objective="relativistic", r1_gamma=0.5, r2_gamma=0.5, penalty_interval=4),
-        training=TrainingConfig(**_budget(facts), learning_rate=8e-4, learning_rate_end=1e-4),
-        reasons=tuple(reasons),
+        networks=NetworkConfig(name="strided", width=width, latent_size=64),
+        game=GameConfig(
+            objective="relativistic",
+            r1_gamma=gamma,
+            r2_gamma=gamma,
+            penalty_interval=4,
+            matching=0.2 if len(facts.classes) > 1 else 0.0,
+            augmentation=augmentation,
+        ),
+        training=TrainingConfig(
+            **_budget(facts),
+            batch=64 if planned > 15_000 else 32,
+            learning_rate=rate,
+            learning_rate_end=rate / 8 if long_run else rate,
+            ema_half_life_images=max(5_000.0, 0.02 * planned),
+        ),
+        reasons=(*reasons, *why, *also),
     )
+
+
+def _gamma(facts: Facts) -> float:
+    """0.5 at 32x32, in proportion to the number of pixels: squared gradients grow with it."""
+    return 0.5 * facts.canvas_pixels / 1024
+
+
+def _augmentation(facts: Facts, planned: float) -> tuple[tuple[str, ...], list[str]]:
+    """None while images are seen a few times; more, the more often the discriminator sees each."""
+    epochs = planned / max(1, facts.count)
+    if epochs <= 40:
+        return (), []
+    names = ("translation",) if epochs <= 120 else ("translation", "cutout")
+    if facts.item.channels >= 3 and epochs > 120:
+        names = ("colour", *names)
+    return names, [
+        f"the discriminator sees images under {' + '.join(names)}, as each of {facts.count:,} comes up about "
+        f"{epochs:,.0f} times"
+    ]
+
+
+def strided(facts: Facts) -> RunConfig:
+    """The fast pair at width 32, with the relativistic objective, both gradient penalties and class matching."""
+    return _strided(facts, "strided", 32, facts.affordable_images(32), [])
+
+
+def auto(facts: Facts) -> RunConfig:
+    """The fast pair, as wide as the budget can train: wide enough to learn, narrow enough to see enough images."""
+    fitting = [width for width, needed in WIDTHS.items() if facts.affordable_images(width) >= needed]
+    width = max(fitting, default=min(WIDTHS))
+    planned = facts.affordable_images(width)
+    size = f"{facts.item.height}x{facts.item.width}"
+    reason = f"width {width}, with which the budget is enough for about {planned:,.0f} images of {size}"
+    return _strided(facts, "auto", width, planned, [reason])
 
 
 def article(facts: Facts) -> RunConfig:
@@ -105,19 +169,21 @@ def article(facts: Facts) -> RunConfig:
 def residual(facts: Facts) -> RunConfig:
     """R3GAN's blocks, objective and penalties, with the penalties at every fourth round."""
     balance, reasons = _balance(facts)
+    gamma = _gamma(facts)
     return RunConfig(
         recipe="residual",
         data=DataConfig(balance=balance),
         networks=NetworkConfig(name="residual", width=32, latent_size=64),
-        game=GameConfig(objective="relativistic", r1_gamma=0.5, r2_gamma=0.5, penalty_interval=4),
-        training=TrainingConfig(**_budget(facts), learning_rate=8e-4, learning_rate_end=1e-4),
+        game=GameConfig(
+            objective="relativistic",
+            r1_gamma=gamma,
+            r2_gamma=gamma,
+            penalty_interval=4,
+            matching=0.2 if len(facts.classes) > 1 else 0.0,
+        ),
+        training=TrainingConfig(**_budget(facts), learning_rate=8e-4, learning_rate_end=4e-4),
         reasons=tuple(reasons),
     )
-
-
-def auto(facts: Facts) -> RunConfig:
-    """Chooses by the data and the budget."""
-    return strided(facts)
 
 
 RECIPES: dict[str, Callable[[Facts], RunConfig]] = {
@@ -129,7 +195,9 @@ RECIPES: dict[str, Callable[[Facts], RunConfig]] = {
 """What `--recipe NAME` may name."""
 
 
-def recipe_config(name: str, item: ItemSpec, count: int, classes: Mapping[str, int], budget: Budget) -> RunConfig:
+def recipe_config(
+    name: str, item: ItemSpec, count: int, classes: Mapping[str, int], budget: Budget, device: str = "auto"
+) -> RunConfig:
     """The configuration of the recipe called `name` for this data and budget.
 
     Raises:
@@ -137,4 +205,8 @@ def recipe_config(name: str, item: ItemSpec, count: int, classes: Mapping[str, i
     """
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)
-    return RECIPES[name](Facts(item=item, count=count, classes=classes, budget=budget.resolved()))
+    budget, gflops = budget.resolved(), 0.0
+    if budget.minutes is not None:
+        chosen = choose_device(device)
+        gflops = measured_gflops(chosen, autocast_dtype(chosen))
+    return RECIPES[name](Facts(item=item, count=count, classes=classes, budget=budget, gflops=gflops))

@@ -55,7 +55,9 @@ class ConsoleObserver(Observer):
             self._live.update(self._bar(progress))
         elif time.monotonic() - self._last_line > PLAIN_LINE_SEC:
             self._last_line = time.monotonic()
-            self.console.print(f"  {progress.fraction:4.0%}  {self._text(progress)}", highlight=False, markup=False, soft_wrap=True)
+            self.console.print(
+                f"  {progress.fraction:4.0%}  {self._text(progress)}", highlight=False, markup=False, soft_wrap=True
+            )
 
     def _text(self, progress: Progress) -> str:
         losses = progress.losses
