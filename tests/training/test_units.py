@@ -77,7 +77,9 @@ def test_first_non_finite_names_the_value() -> None:
     assert first_non_finite({"a": 1.0}) is None
 
 
-@pytest.mark.parametrize(("usable", "free", "threads"), [(2, 2.0, 2), (2, 1.2, 1), (2, 0.0, 1), (8, 5.6, 6), (4, 60, 4)])
+@pytest.mark.parametrize(
+    ("usable", "free", "threads"), [(2, 2.0, 2), (2, 1.2, 1), (2, 0.0, 1), (8, 5.6, 6), (4, 60, 4)]
+)
 def test_threads_follow_free_cores(usable: int, free: float, threads: int) -> None:
     assert threads_for(usable, free) == threads
 
@@ -110,7 +112,7 @@ def test_governor_lowers_threads_when_others_are_busy(monkeypatch: pytest.Monkey
 
 
 def test_config_survives_json() -> None:
-    config = override(RunConfig(), ["training.minutes=null", "training.images=10", "game.augmentation=[\"flip\"]"])
+    config = override(RunConfig(), ["training.minutes=null", "training.images=10", 'game.augmentation=["flip"]'])
     assert from_dict(RunConfig, to_dict(config)) == config
     assert config.game.augmentation == ("flip",)
 

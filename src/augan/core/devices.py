@@ -49,32 +49,20 @@ def autocast_dtype(device: torch.device, precision: str = "auto") -> torch.dtype
     return torch.bfloat16 if device.type == "cpu" and _cpu_prefers_bfloat16() else None
 
 
-PROBE_GFLOP = 3 * 2 * 32 * 64 * 64 * 9 * 16 * 16 / 1e9
-"""Work of one probe: a 3x3 convolution of 32 maps of 64 x 16 x 16 to 64 channels, forward and both gradients."""
-
-
-def _cpu_prefers_bfloat16() -> bool:
-    cpu = torch.device("cpu")
-    return measured_gflops(cpu, torch.bfloat16) > 1.1 * measured_gflops(cpu, None)
-
-
 @functools.cache
-def measured_gflops(device: torch.device, dtype: torch.dtype | None) -> float:
-    """10^9 floating-point operations a second of a middling convolution with its gradients (takes about 0.1 s)."""
-    generator = torch.Generator(device).manual_seed(0)
-    form = dtype or torch.float32
+def _cpu_prefers_bfloat16() -> bool:
+    """Times one convolution with its gradients in both precisions (about 0.1 s)."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(32, 64, 16, 16, generator=generator).to(memory_format=torch.channels_last)
+    weight = torch.randn(64, 64, 3, 3, generator=generator)
 
-    def draw(*shape: int) -> torch.Tensor:
-        values = torch.randn(shape, generator=generator, device=device).to(form)
-        return values.to(memory_format=torch.channels_last).requires_grad_()
+    def seconds(dtype: torch.dtype) -> float:
+        x, w = images.to(dtype).requires_grad_(), weight.to(dtype).requires_grad_()
+        best = float("inf")
+        for _ in range(4):
+            start = time.perf_counter()
+            F.conv2d(x, w, padding=1).sum().backward()
+            best = min(best, time.perf_counter() - start)
+        return best
 
-    images, weight, best = draw(32, 64, 16, 16), draw(64, 64, 3, 3), float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        total = F.conv2d(images, weight, padding=1).sum()
-        total.backward()
-        total.item()  # waits for the device
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - start)
-    return PROBE_GFLOP / best
+    return seconds(torch.bfloat16) < 0.9 * seconds(torch.float32)

@@ -23,7 +23,7 @@ class Health:
 HEALTHY = Health("healthy", "Both players learn.")
 WARMING_UP = Health("warming up", "Too early to say.")
 
-COLLAPSE = 0.3
+COLLAPSE = 0.2
 DOMINANCE = 12.0
 
 
@@ -44,7 +44,7 @@ def diagnose(values: Mapping[str, float], diversity: float | None, fraction: flo
     broken = first_non_finite(values)
     if broken:
         return Health("diverged", f"{broken} is not finite. Lower training.learning_rate or raise game.r1_gamma.")
-    if diversity is not None and diversity < COLLAPSE and fraction > 0.3:
+    if diversity is not None and diversity < COLLAPSE and fraction > 0.4:
         return Health(
             "collapsing",
             f"Generated images differ {diversity:.2f} times as much as real ones: raise game.r1_gamma and "

@@ -27,7 +27,7 @@ from augan.core.rng import derive, numpy_stream
 from augan.nn import channels_last
 
 FEATURES = 128
-VERSION = 1
+VERSION = 2
 """Part of the cache's key: to be raised when anything here changes what an extractor computes."""
 
 
@@ -50,7 +50,7 @@ class _Network(nn.Module):
         super().__init__()
         widths = [channels, 32, 64, 128, FEATURES]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(narrow, wide, 3, stride=1 if index == 0 else 2, padding=1, bias=False)
+            nn.Conv2d(narrow, wide, 3 if index else 5, stride=2, padding=1 if index else 2, bias=False)
             for index, (narrow, wide) in enumerate(zip(widths, widths[1:], strict=False))
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(wide) for wide in widths[1:])

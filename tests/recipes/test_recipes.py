@@ -1,0 +1,105 @@
+"""Recipes choose by data and budget, give reasons, and each one trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import augan
+from augan.api import resolve
+from augan.core.errors import UserError
+from augan.core.item import ItemSpec
+from augan.game import AUGMENTATIONS, OBJECTIVES
+from augan.networks import NETWORKS
+from augan.recipes import RECIPES, Budget, recipe_config
+from augan.recipes.recipes import WIDTHS, Facts, auto
+from augan.recipes.speed import reference_rate
+from conftest import TINY
+
+CLASSES = {"a": 1000, "b": 1000}
+
+
+def facts(side: int = 32, minutes: float = 1.0, count: int = 50_000, rate: float = 500.0, channels: int = 3) -> Facts:
+    return Facts(
+        item=ItemSpec(channels=channels, height=side, width=side, class_names=tuple(CLASSES)),
+        count=count,
+        classes=CLASSES,
+        budget=Budget(minutes=minutes),
+        rate=rate,
+    )
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("classes", [{}, {"a": 5}, {"a": 500, "b": 20}])
+def test_every_recipe_is_a_valid_configuration(name: str, classes: dict[str, int]) -> None:
+    item = ItemSpec(channels=3, height=24, width=40, class_names=tuple(classes) or None)
+    config = recipe_config(name, item, 500, classes, Budget(images=1000))
+    assert config.recipe == name
+    assert config.networks.name in NETWORKS
+    assert config.game.objective in OBJECTIVES
+    assert set(config.game.augmentation) <= set(AUGMENTATIONS)
+    assert config.training.images == 1000
+    assert config.data.balance == (1.0 if len(classes) > 1 else 0.0)
+    assert (config.game.matching > 0) <= (len(classes) > 1)
+
+
+def test_article_recipe_is_the_articles_game() -> None:
+    config = recipe_config("article", facts().item, 100, CLASSES, Budget(images=10))
+    assert config.game.objective == "minimax"
+    assert not config.game.penalised
+    assert config.game.matching == 0
+    assert not config.game.augmentation
+    assert (config.networks.name, config.networks.latent_size, config.networks.width) == ("article", 100, 64)
+
+
+def test_auto_is_wider_with_more_time_and_narrower_at_more_pixels() -> None:
+    by_time = [auto(facts(minutes=minutes)).networks.width for minutes in (0.1, 1, 10, 100, 1000)]
+    by_size = [auto(facts(side=side, minutes=10)).networks.width for side in (16, 32, 64, 128, 256)]
+    assert by_time == sorted(by_time)
+    assert by_size == sorted(by_size, reverse=True)
+    assert {by_time[0], by_time[-1]} == {min(WIDTHS), max(WIDTHS)}
+
+
+def test_auto_raises_gamma_with_the_pixels() -> None:
+    assert auto(facts(side=64)).game.r1_gamma == 4 * auto(facts(side=32)).game.r1_gamma == 2.0
+
+
+def test_auto_augments_small_sets_and_says_so() -> None:
+    assert auto(facts(count=50_000)).game.augmentation == ()
+    some = auto(facts(count=500))
+    many = auto(facts(count=100))
+    assert some.game.augmentation == ("translation",)
+    assert many.game.augmentation == ("colour", "translation", "cutout")
+    assert auto(facts(count=100, channels=1)).game.augmentation == ("translation", "cutout")
+    assert any("translation" in reason for reason in many.reasons)
+
+
+def test_auto_says_why() -> None:
+    reasons = " ".join(auto(facts()).reasons)
+    assert "width 32" in reasons
+    assert "30,000 images" in reasons
+
+
+def test_rate_is_measured() -> None:
+    assert 1 < reference_rate("cpu") < 1e7
+
+
+def test_budgets() -> None:
+    assert Budget().resolved() == Budget(minutes=5.0)
+    for wrong in ({"minutes": 1.0, "images": 5}, {"minutes": 0.0}, {"images": -1}, {"minutes": float("nan")}):
+        with pytest.raises(UserError, match="--minutes|--images"):
+            Budget(**wrong)  # type: ignore[arg-type]
+
+
+def test_unknown_recipe(bars_npz: Path) -> None:
+    with pytest.raises(UserError, match="Did you mean 'article'"):
+        resolve(bars_npz, recipe="articel")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains_and_samples(name: str, bars_npz: Path, tmp_path: Path) -> None:
+    run = augan.train(bars_npz, images=48, out=tmp_path / "run", recipe=name, settings=TINY)
+    images = run.load().sample(6, classes=["low", "high"])
+    assert images.shape == (6, 1, 16, 16)
+    assert images.isfinite().all()
