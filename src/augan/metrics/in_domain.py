@@ -9,6 +9,7 @@ name and hash go with each number.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +17,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -239,10 +242,11 @@ def cached_extractor(items: Items, key: str, cache: Path, *, seed: int = 0, step
     """The extractor of a data set with content `key`, from `cache` if it is there, else trained and kept there."""
     folder = cache / "extractors" / f"{key[:32]}-{seed}-{steps}-v{VERSION}"
     if (folder / "extractor.json").exists():
-        return _load(folder, items.item)
+        try:
+            return _load(folder, items.item)
+        except (UserError, SafetensorError, RuntimeError, KeyError, OSError):
+            shutil.rmtree(folder, ignore_errors=True)  # damaged: it is made again
     extractor = train_extractor(items, seed=seed, steps=steps)
-    from safetensors.torch import save_file
-
     if not folder.exists():
         with atomic_folder(folder) as temporary:
             save_file(extractor.state(), temporary / "extractor.safetensors")
@@ -255,8 +259,6 @@ def cached_extractor(items: Items, key: str, cache: Path, *, seed: int = 0, step
 
 
 def _load(folder: Path, item: ItemSpec) -> Extractor:
-    from safetensors.torch import load_file
-
     document = read_json(folder / "extractor.json")
     tensors = load_file(folder / "extractor.safetensors")
     network = channels_last(_Network(item.channels))
