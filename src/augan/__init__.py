@@ -8,7 +8,7 @@
     augan.augment("photos/", "balanced/", run=run.path)
 
 Attributes load on first use, so that `import augan` is quick, and so that it may come before torch is imported: then
-waiting threads sleep instead of spinning, which matters where cores are shared (see `augan.core.threads`).
+waiting threads spin only briefly, which matters where cores are shared (see `augan.core.threads`).
 """
 
 from __future__ import annotations

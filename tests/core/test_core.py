@@ -63,7 +63,7 @@ def test_disk_errors_are_one_line(number: int, message: str, tmp_path: Path) -> 
 
 
 def test_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import augan.core.files as files
+    from augan.core import files
 
     def full(path: Path) -> None:
         raise OSError(errno.ENOSPC, "full")

@@ -97,7 +97,7 @@ def test_core_meter_does_not_count_ourselves() -> None:
 
 
 def test_governor_lowers_threads_when_others_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    import augan.core.threads as threads
+    from augan.core import threads
 
     before = torch.get_num_threads()
     governor = ThreadGovernor(None)

@@ -295,5 +295,5 @@ def demo(
     result = run_demo(folder, minutes, seed, None if quiet else ConsoleObserver(console))
     if json:
         print_json(result.to_json())
-    else:
+    elif not quiet:
         show_demo(console, result)

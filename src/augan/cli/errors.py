@@ -31,3 +31,10 @@ class AuganGroup(TyperGroup):
         except BrokenPipeError as error:  # the reader of our output went away (| head)
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from error
+        except Exception as error:
+            library = type(error).__module__.partition(".")[0]
+            if ctx.params.get("debug") or library in ("click", "typer"):  # usage errors and exits are theirs to show
+                raise
+            text = " ".join(str(error).split())
+            print(f"Error: {type(error).__name__}: {text}. `augan --debug ...` shows where.", file=sys.stderr)
+            raise typer.Exit(1) from error

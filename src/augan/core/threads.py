@@ -1,9 +1,10 @@
 """Threads for the cores that are free.
 
-PyTorch's thread pool waits by spinning. When another process holds a core, every parallel region then waits a
-scheduler's time slice for its slowest thread, and training becomes 10 to 40 times slower. Two measures prevent that:
-waiting threads sleep (OMP_WAIT_POLICY, which must be set before torch is imported), and the number of threads follows
-the cores that other processes leave free, re-measured while training runs.
+PyTorch's threads wait for one another by spinning. When another process holds a core, every parallel region then waits
+a scheduler's time slice for its slowest thread, and training slows many times over. Two measures prevent that: the
+number of threads follows the cores that other processes leave free, re-measured while training runs; and waiting threads
+spin briefly before they sleep, which must be set before torch is imported. (Sleeping at once costs a third of the speed
+where the machine is free: docs/benchmarks.md.)
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import time
 
 import psutil
 
+BRIEF_SPIN = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
+"""For GNU's and for LLVM's OpenMP: some microseconds of spinning, at most a millisecond."""
+
 
 def prepare_environment() -> None:
-    """Sets OMP_WAIT_POLICY=PASSIVE unless the user chose. To be called before torch is imported."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    """Lets OpenMP's waiting threads spin only briefly, unless the user chose. To be called before torch is imported."""
+    if not {"OMP_WAIT_POLICY", *BRIEF_SPIN} & set(os.environ):
+        os.environ.update(BRIEF_SPIN)
 
 
 def usable_cores() -> int:
