@@ -92,7 +92,7 @@ def test_a_torch_dataset_trains(tmp_path: Path) -> None:
 
 
 def test_progress_is_shown_on_request(bars_npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    augan.train(bars_npz, minutes=0.03, out=tmp_path / "loud", settings=TINY, progress=True)
+    augan.train(bars_npz, minutes=0.06, out=tmp_path / "loud", settings=TINY, progress=True)
     shown = capsys.readouterr().err
     assert "images/s" in shown
     assert "width" in shown

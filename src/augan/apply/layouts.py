@@ -102,7 +102,7 @@ def _resizer(source: ArraySource) -> Callable[[Picture], Picture]:
     return lambda image: _resize(image, height, width)
 
 
-def _resize(image: Picture, height: int, width: int) -> Picture:
+def _resize(image: Picture, height: int, width: int) -> UInt8[np.ndarray, "H W c"]:
     picture = np.asarray(to_pillow(image).resize((width, height), Image.Resampling.LANCZOS))
     return picture if picture.ndim == 3 else picture[:, :, None]
 

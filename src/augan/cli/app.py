@@ -48,19 +48,22 @@ def _console() -> Console:
     return Console(stderr=True)
 
 
-@app.callback()
-def main_options(
-    context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
-) -> None:
-    """Options of every command."""
-    context.obj = {"debug": debug}
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from augan import __version__
 
         print(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options of every command; AuganGroup reads `debug`."""
 
 
 @app.command(

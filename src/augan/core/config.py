@@ -82,6 +82,9 @@ def _one_line(kind: Any, error: ValidationError) -> UserError:
     parts = []
     for item in error.errors():
         where = ".".join(str(step) for step in item["loc"])
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, UserError):  # a configuration's own check has said it all
+            return cause
         if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             owner = kind
             for step in item["loc"][:-1]:

@@ -1,10 +1,10 @@
 """Threads for the cores that are free.
 
-PyTorch's threads wait for one another by spinning. When another process holds a core, every parallel region then waits
-a scheduler's time slice for its slowest thread, and training slows many times over. Two measures prevent that: the
-number of threads follows the cores that other processes leave free, re-measured while training runs; and waiting threads
-spin briefly before they sleep, which must be set before torch is imported. (Sleeping at once costs a third of the speed
-where the machine is free: docs/benchmarks.md.)
+PyTorch's threads wait for one another by spinning. When another process holds a core, every parallel region then
+waits a scheduler's time slice for its slowest thread, and training slows many times over. Two measures prevent that:
+the number of threads follows the cores that other processes leave free, re-measured while training runs; and waiting
+threads spin briefly before they sleep, which must be set before torch is imported. (Sleeping at once costs a third of
+the speed where the machine is free: docs/benchmarks.md.)
 """
 
 from __future__ import annotations

@@ -81,6 +81,17 @@ AUGMENTATIONS: dict[str, Operation] = {
 """What `--set 'game.augmentation=["translation", "cutout"]'` may name."""
 
 
+def operation(name: str) -> Operation:
+    """The operation called `name`.
+
+    Raises:
+        UserError: there is none; the message lists them.
+    """
+    if name not in AUGMENTATIONS:
+        raise unknown_name("augmentation", name, AUGMENTATIONS)
+    return AUGMENTATIONS[name]
+
+
 def augment(images: Images, names: Sequence[str], generator: torch.Generator | None = None) -> Images:
     """Applies the named operations in order.
 
@@ -88,7 +99,5 @@ def augment(images: Images, names: Sequence[str], generator: torch.Generator | N
         UserError: an unknown name.
     """
     for name in names:
-        if name not in AUGMENTATIONS:
-            raise unknown_name("augmentation", name, AUGMENTATIONS)
-        images = AUGMENTATIONS[name](images, generator)
+        images = operation(name)(images, generator)
     return images

@@ -6,6 +6,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from augan.core.config import STRICT
+from augan.game.augmentation import operation
+from augan.game.objectives import objective
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -32,6 +34,11 @@ class GameConfig:
     spectral_norm: bool = False
     matching: float = Field(default=0.0, ge=0)
     augmentation: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        objective(self.objective)
+        for name in self.augmentation:
+            operation(name)
 
     @property
     def penalised(self) -> bool:
