@@ -48,12 +48,13 @@ def _console() -> Console:
     return Console(stderr=True)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         from augan import __version__
 
         print(__version__)
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
