@@ -6,7 +6,9 @@ The command line calls the same functions; what they return is plain Python, Num
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from torch import nn
 
 from augan.apply import Augmented, check_out, evaluate, generate, plan_additions
 from augan.apply import augment as _augment
-from augan.checkpoint import Model, Run, load_model
+from augan.checkpoint import CheckpointStore, Model, Run, load_model
 from augan.core.config import from_dict, override
 from augan.core.errors import UserError
 from augan.core.files import require_absent
@@ -108,7 +110,7 @@ def train(
         Interrupted: stopped and saved.
     """
     if resume:
-        config, source = _resumed(data, out, minutes, images, settings, device)
+        source, config = resolve_resumed(data, out, minutes, images, settings, device)
     else:
         if out is not None:
             require_absent(Path(out), "Go on with it by --resume, or choose another --out.")
@@ -124,6 +126,7 @@ def train(
             device=device,
         )
     folder = new_run_folder(source.name) if out is None else Path(out)
+    _require_outside(folder, source)
     trainer = Trainer(
         source,
         config,
@@ -134,25 +137,55 @@ def train(
         observer=observer or (ConsoleObserver() if progress else None),
         should_stop=should_stop,
     )
-    return trainer.run(resume=resume)
+    if resume:
+        return trainer.run(resume=True)
+    with _whole_or_gone(folder):
+        return trainer.run()
+
+
+@contextmanager
+def _whole_or_gone(folder: Path) -> Iterator[None]:
+    """Removes a new run that was stopped (disk full, Ctrl-C) before it had anything to go on with.
+
+    A run that failed for another reason stays: its settings and readings show why.
+    """
+    require_absent(folder, "Go on with it by --resume, or choose another --out.")
+    try:
+        yield
+    except (UserError, KeyboardInterrupt):
+        if CheckpointStore(folder).last() is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _require_outside(folder: Path, source: Source) -> None:
+    """Raises UserError for a run folder inside a folder of images: its sheets would become part of the data."""
+    origin = getattr(source, "origin", None)
+    if origin is not None and origin.path.is_dir() and folder.resolve().is_relative_to(origin.path.resolve()):
+        raise UserError(f"{folder} lies inside the data, {origin.path}, which stays as it is. Choose another --out.")
 
 
 def _setting(settings: Sequence[str], key: str) -> int:
     """The value of a setting that is needed before there is a configuration."""
     values = [text.split("=", 1)[1] for text in settings if text.split("=", 1)[0].strip() == key and "=" in text]
-    if values and not values[-1].strip().isdigit():
+    if values and not (values[-1].strip().isascii() and values[-1].strip().isdigit()):
         raise UserError(f"--set {key}={values[-1]}: a whole number is expected.")
     return int(values[-1]) if values else 0
 
 
-def _resumed(
+def resolve_resumed(
     data: Any,
     out: Path | str | None,
-    minutes: float | None,
-    images: int | None,
-    settings: Sequence[str],
-    device: str,
-) -> tuple[RunConfig, Source]:
+    minutes: float | None = None,
+    images: int | None = None,
+    settings: Sequence[str] = (),
+    device: str = "auto",
+) -> tuple[Source, RunConfig]:
+    """The opened data and the configuration with which `train(resume=True)` would go on.
+
+    Raises:
+        UserError: `out` is not a run, the data cannot be opened, a wrong setting.
+    """
     if out is None:
         raise UserError("Say which run to resume: --out RUN.")
     config = from_dict(RunConfig, Run(out).config)
@@ -165,7 +198,7 @@ def _resumed(
         config = override(config, [f"training.device={device}"])
     kept = config.data
     source = open(data, size=kept.size, strict=kept.strict, min_images_per_class=kept.min_images_per_class)
-    return config, source
+    return source, config
 
 
 def new_run_folder(name: str, under: Path = RUNS) -> Path:
@@ -228,5 +261,6 @@ __all__ = [
     "new_run_folder",
     "open",
     "resolve",
+    "resolve_resumed",
     "train",
 ]

@@ -157,3 +157,17 @@ def test_runs_are_found(tiny_run: augan.Run, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a run"):
         augan.Run(tmp_path)
     assert np.isfinite(tiny_run.summary()["quality"]["frechet"])
+
+
+def test_full_disk_is_told_by_the_tensor_writer_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetensors import SafetensorError
+
+    from augan.checkpoint import store
+
+    def full(tensors: object, path: Path) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(store, "save_file", full)
+    with pytest.raises(UserError, match="No space left"):
+        CheckpointStore(tmp_path).save(5, {"model": {}}, {}, best=False)
+    assert not list((tmp_path / "checkpoints").iterdir())

@@ -13,9 +13,8 @@ from augan.apply.layouts import check_out, write_layout
 from augan.apply.strategy import images_to_add
 from augan.checkpoint import Model
 from augan.core.errors import UserError
-from augan.core.files import require_space
 from augan.core.item import from_unit, to_unit
-from augan.data import ArraySource, cache_folder, class_counts
+from augan.data import Source, cache_folder, class_counts
 from augan.metrics import Extractor, cached_extractor, nearest_distances
 
 BATCH = 64
@@ -40,14 +39,14 @@ class Augmented:
         return {**asdict(self), "out": str(self.out), "manifest": str(self.manifest)}
 
 
-def plan_additions(source: ArraySource, strategy: str) -> dict[str, int]:
+def plan_additions(source: Source, strategy: str) -> dict[str, int]:
     """Synthetic items to add for each class; without labels, all items are one class, and a number is needed.
 
     Raises:
         UserError: see `images_to_add`; no labels and no number; nothing to add.
     """
     counts = class_counts(source) or {"": len(source)}
-    if not class_counts(source) and not strategy.isdigit():
+    if not class_counts(source) and not (strategy.isascii() and strategy.isdigit()):
         raise UserError(
             f"{source.name} has no labels, so there are no classes to balance. Give --strategy N, the number of images "
             f"that the copy is to have (more than {len(source)})."
@@ -58,7 +57,7 @@ def plan_additions(source: ArraySource, strategy: str) -> dict[str, int]:
     return added
 
 
-def check_model(source: ArraySource, model: Model) -> None:
+def check_model(source: Source, model: Model) -> None:
     """Raises UserError if the model does not make items of this data."""
     ours, theirs = source.item, model.item
     if ours.channels != theirs.channels:
@@ -76,7 +75,7 @@ def check_model(source: ArraySource, model: Model) -> None:
 
 
 def augment(
-    source: ArraySource,
+    source: Source,
     model: Model,
     out: Path | str,
     *,
@@ -99,7 +98,6 @@ def augment(
     check_model(source, model)
     added = plan_additions(source, strategy)
     count = sum(added.values())
-    require_space(path, (len(source) + count) * int(np.prod(source.item.shape)))
     extractor = cached_extractor(source, source.key, cache_folder())
     items: list[dict[str, Any]] = []
     batches = _Batches(model, source, added, seed, truncation, extractor, items, tick)
@@ -124,7 +122,7 @@ class _Batches:
     def __init__(
         self,
         model: Model,
-        source: ArraySource,
+        source: Source,
         added: dict[str, int],
         seed: int,
         truncation: float,

@@ -21,7 +21,8 @@ def is_run(path: Any) -> bool:
     """Whether `path` is a run or checkpoint folder rather than data."""
     if not isinstance(path, str | Path):
         return False
-    return (Path(path) / "model.json").exists() or (Path(path) / "checkpoints").is_dir()
+    run = all((Path(path) / name).is_file() for name in ("config.json", "data.json"))
+    return run or (Path(path) / "model.json").is_file()
 
 
 def evaluate(target: Any, against: Any, *, count: int = COUNT, seed: int = 0) -> Quality:

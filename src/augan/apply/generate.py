@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
+from PIL import Image
 from torch import Tensor
 
 from augan.checkpoint import Model
 from augan.core.errors import UserError
-from augan.core.files import atomic_file, atomic_folder, require_absent, require_space
+from augan.core.files import atomic_file, atomic_folder, require_absent, require_folder_names, require_space
 from augan.core.item import from_unit
 from augan.core.optional import require
 from augan.core.pictures import save_gif, save_sheet, to_pillow
@@ -23,7 +25,9 @@ from augan.core.pictures import save_gif, save_sheet, to_pillow
 Classes = Sequence[str | int] | None
 Tick = Callable[[int], None]
 SHEET_LIMIT = 1_000
+WALK_LIMIT = 500
 FRAMES_PER_STEP = 20
+FRAMES_PER_SEC = 20
 
 
 def generate(
@@ -113,21 +117,28 @@ class NpzWriter:
 
     def add_stream(self, name: str, shape: tuple[int, ...], dtype: Any, parts: Iterator[np.ndarray]) -> None:
         """Adds an array of known shape from parts along its first axis."""
-        header = {
-            "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
-            "fortran_order": False,
-            "shape": shape,
-        }
         with self._archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-            np.lib.format.write_array_header_2_0(file, header)
-            for part in parts:
-                file.write(np.ascontiguousarray(part, dtype=dtype).tobytes())
+            write_array(file, shape, dtype, parts)
+
+
+def write_array(file: IO[bytes], shape: tuple[int, ...], dtype: Any, parts: Iterator[np.ndarray]) -> None:
+    """Writes an array of known shape in .npy form from parts along its first axis."""
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    np.lib.format.write_array_header_2_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    rows = 0
+    for part in parts:
+        assert part.shape[1:] == shape[1:]
+        rows += len(part)
+        file.write(np.ascontiguousarray(part, dtype=dtype).tobytes())
+    assert rows == shape[0]
 
 
 def _write_folder(
     model: Model, count: int, path: Path, classes: Classes, truncation: float, seed: int, tick: Tick
 ) -> None:
     names, digits, done = model.item.class_names or (), len(str(count - 1)), 0
+    if model.conditional:
+        require_folder_names(names)
     with atomic_folder(path) as temporary:
         for images, labels in model.stream(count, classes, seed, truncation):
             for index, image in enumerate(from_unit(images)):
@@ -185,21 +196,28 @@ def slerp(start: Float[Tensor, " d"], end: Float[Tensor, " d"], shares: Float[Te
 def _write_gif(
     model: Model, count: int, path: Path, classes: Classes, truncation: float, seed: int, tick: Tick
 ) -> None:
-    save_gif(path, interpolation(model, count, classes, truncation, seed))
+    _check_walk(count)
+    save_gif(path, interpolation(model, count, classes, truncation, seed), FRAMES_PER_SEC)
     tick(count)
+
+
+def _check_walk(count: int) -> None:
+    if count > WALK_LIMIT:
+        raise UserError(f"A walk goes through at most {WALK_LIMIT} points, not {count}. Use .npz or a folder for more.")
 
 
 def _write_mp4(
     model: Model, count: int, path: Path, classes: Classes, truncation: float, seed: int, tick: Tick
 ) -> None:
-    imageio = require("imageio.v3", "video", "Writing .mp4")
-    require("imageio_ffmpeg", "video", "Writing .mp4")
+    _check_walk(count)
+    ffmpeg: Any = require("imageio_ffmpeg", "video", "Writing .mp4")
     scale = max(1, round(256 / model.item.width))
-    frames = []
-    for frame in interpolation(model, count, classes, truncation, seed):
-        picture = to_pillow(frame).convert("RGB")
-        width, height = (side * scale - side * scale % 2 for side in (picture.width, picture.height))
-        frames.append(np.asarray(picture.resize((width, height), 0)))
+    width, height = model.item.width * scale, model.item.height * scale
+    size = (width - width % 2, height - height % 2)  # as the codec wants it
     with atomic_file(path) as temporary:
-        imageio.imwrite(temporary, np.stack(frames), fps=20, codec="libx264", macro_block_size=2, extension=".mp4")
+        film = ffmpeg.write_frames(str(temporary), size, fps=FRAMES_PER_SEC, codec="libx264", macro_block_size=2)
+        film.send(None)
+        with closing(film):
+            for frame in interpolation(model, count, classes, truncation, seed):
+                film.send(np.asarray(to_pillow(frame).convert("RGB").resize(size, Image.Resampling.NEAREST)).tobytes())
     tick(count)

@@ -6,20 +6,21 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from augan.apply.generate import NpzWriter
+from augan.apply.generate import NpzWriter, write_array
 from augan.core.errors import UserError
-from augan.core.files import atomic_file, atomic_folder, require_absent, write_json
+from augan.core.files import atomic_file, atomic_folder, require_absent, require_folder_names, require_space, write_json
 from augan.core.item import ItemSpec
 from augan.core.pictures import to_pillow
-from augan.data import ArraySource, Origin, npz_keys
+from augan.data import Origin, Source, npz_keys, printable, stored_images
 
 Picture = UInt8[np.ndarray, "h w c"]
 
@@ -31,36 +32,71 @@ Manifest = Callable[[list[str]], dict[str, Any]]
 """Given the name of every new item in order, the manifest to write beside them."""
 
 
-def write_layout(source: ArraySource, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
+FILES = ("folder", "flat-folder", "zip", "flat-zip")
+"""Layouts whose real items are the user's own files."""
+
+
+def write_layout(source: Source, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
     """Writes the real items of `source` and `count` new ones to `out`; returns the manifest's path.
 
     The ending of `out` decides: none is a folder, .zip, .npz, .npy. Real files and arrays are copied as they are.
 
     Raises:
-        UserError: `out` exists, has another ending, or does not suit the source.
+        UserError: see `check_out`; too little space.
     """
+    check_out(source, out)
+    require_space(out, (len(source) + count) * _item_bytes(source))
     writers = {"": _write_folder, ".zip": _write_zip, ".npz": _write_npz, ".npy": _write_npy}
-    if out.suffix.lower() not in writers:
-        raise UserError(f"Cannot write '{out.suffix}'. Give a folder name, .zip, .npz or .npy.")
-    require_absent(out)
     return writers[out.suffix.lower()](source, out, count, batches, manifest)
 
 
-def check_out(source: ArraySource, out: Path) -> None:
+def check_out(source: Source, out: Path) -> None:
     """Raises UserError if `write_layout` could not write `out`, before any time is spent."""
     require_absent(out)
-    if out.suffix.lower() not in ("", ".zip", ".npz", ".npy"):
+    ending, origin = out.suffix.lower(), _origin(source)
+    if ending not in ("", ".zip", ".npz", ".npy"):
         raise UserError(f"Cannot write '{out.suffix}'. Give a folder name, .zip, .npz or .npy.")
-    if out.suffix.lower() == ".npy" and source.labels is not None:
+    if origin is not None and origin.path.is_dir() and out.resolve().is_relative_to(origin.path.resolve()):
+        raise UserError(f"{out} lies inside the data, {origin.path}, which stays as it is. Choose another --out.")
+    if ending in ("", ".zip"):
+        if origin is None or origin.layout not in FILES:
+            require_folder_names(source.item.class_names or ())
+        return
+    require_absent(_manifest_path(out))
+    if ending == ".npy" and source.labels is not None:
         raise UserError("An .npy file cannot hold labels. Use --out NAME.npz.")
+    if origin is not None and _is_own_array(source) and len(source) != stored_images(origin.path).shape[0]:
+        raise UserError(
+            f"{source.name} was opened without some of its items, and a copied array keeps them all. "
+            "Leave data.min_images_per_class at 0, or give a folder as --out."
+        )
+
+
+def _origin(source: Source) -> Origin | None:
+    """Where the source came from; sources of other kinds than augan's do not say."""
+    origin: Origin | None = getattr(source, "origin", None)
+    return origin
+
+
+def _is_own_array(source: Any) -> bool:
+    """Whether the items are all of an array in the user's own file, which is then copied as it is."""
+    origin = _origin(source)
+    return origin is not None and origin.layout in ("npy", "npz") and getattr(source, "rows", None) is None
+
+
+def _item_bytes(source: Source) -> int:
+    if not _is_own_array(source):
+        return int(np.prod(source.item.shape))
+    real = stored_images(source.origin.path)  # type: ignore[attr-defined]
+    return int(np.prod(real.shape[1:])) * real.dtype.itemsize
 
 
 # ---------------------------------------------------------------------- files: folders and zips
 
 
-def _real_files(source: ArraySource) -> Iterator[tuple[str, Path | bytes]]:
+def _real_files(source: Source) -> Iterator[tuple[str, Path | bytes]]:
     """(relative name, path or bytes) of every real item: the user's own file where there is one, else a PNG."""
-    origin = source.origin
+    origin = _origin(source)
     if origin is not None and origin.layout in ("folder", "flat-folder"):
         yield from ((name, origin.path / name) for name in origin.members)
     elif origin is not None and origin.layout in ("zip", "flat-zip"):
@@ -87,15 +123,27 @@ def _inside(origin: Origin, name: str) -> str:
     return name if prefix == "." else f"{prefix}/{name}"
 
 
-def _png(image: Picture) -> bytes:
+def _png(image: Picture, highest: int = 255) -> bytes:
+    """A PNG, of 16 bits where 255 stands for more than that."""
     buffer = BytesIO()
-    to_pillow(image).save(buffer, format="PNG")
+    picture = to_pillow(image)
+    if highest > 255:
+        picture = Image.fromarray(np.rint(image[:, :, 0] * (highest / 255)).astype(np.uint16))
+    picture.save(buffer, format="PNG")
     return buffer.getvalue()
 
 
-def _resizer(source: ArraySource) -> Callable[[Picture], Picture]:
-    """Brings new images to the size of the originals where these have a common one."""
-    sizes = source.origin.sizes if source.origin else None
+def _deep_range(source: Source) -> int:
+    """What 255 stood for in the user's grey files of 16 bits, beside which new ones are to be alike; else 255."""
+    origin, highest = _origin(source), int(source.item.value_range[1])
+    deep = origin is not None and origin.layout in FILES and source.item.channels == 1 and 255 < highest < 65536
+    return highest if deep else 255
+
+
+def _resizer(source: Source) -> Callable[[Picture], Picture]:
+    """Brings new images to the size of the originals where these have a common one and are copied as they are."""
+    origin = _origin(source)
+    sizes = origin.sizes if origin is not None and origin.layout in FILES else None
     if sizes is None or sizes.distinct != 1 or sizes.median == (source.item.height, source.item.width):
         return lambda image: image
     height, width = sizes.median
@@ -107,41 +155,54 @@ def _resize(image: Picture, height: int, width: int) -> UInt8[np.ndarray, "H W c
     return picture if picture.ndim == 3 else picture[:, :, None]
 
 
-def _new_names(source: ArraySource, labels: np.ndarray | None, start: int, count: int, taken: set[str]) -> list[str]:
-    names, result = source.item.class_names, []
-    prefix = _class_prefix(source)
-    for index in range(count):
-        folder = "" if labels is None or names is None else f"{prefix}{names[int(labels[index])]}/"
-        name = f"{folder}synthetic-{start + index:06d}.png"
-        while name in taken:
-            name = name.replace("synthetic-", "synthetic-augan-")
-        result.append(name)
-    return result
+def _new_name(folder: str, index: int, taken: set[str]) -> str:
+    stem = "synthetic"
+    while f"{folder}{stem}-{index:06d}.png" in taken:  # of an earlier copy that is balanced again
+        stem += "-augan"
+    return f"{folder}{stem}-{index:06d}.png"
 
 
-def _class_prefix(source: ArraySource) -> str:
-    """What stands before the class in the real files' names ('images/' where one folder wraps all classes)."""
-    origin, names = source.origin, source.item.class_names
-    if origin is None or not origin.members or source.labels is None or names is None:
-        return ""
-    parts = origin.members[0].split("/")
-    return "/".join([*parts[: parts.index(names[int(source.labels[0])])], ""])
+def _class_folders(source: Source) -> list[str]:
+    """The folder of each class with its closing slash ('images/cat/' where one folder wraps all classes)."""
+    origin, names = _origin(source), source.item.class_names
+    if source.labels is None or names is None:
+        return []
+    if origin is None or not origin.members:
+        return [f"{name}/" for name in names]
+    parts = [PurePosixPath(member).parts for member in origin.members]
+    depth = _class_depth(parts, [names[label] for label in source.labels])
+    folders = {int(label): "/".join((*part[: depth + 1], "")) for label, part in zip(source.labels, parts, strict=True)}
+    return [folders.get(label, "/".join((*parts[0][:depth], name, ""))) for label, name in enumerate(names)]
 
 
-def _all_files(source: ArraySource, batches: Batches) -> Iterator[tuple[str, Path | bytes, bool]]:
+def _class_depth(parts: list[tuple[str, ...]], classes: list[str]) -> int:
+    """How many folders stand before the class; the deepest that fits, as a wrapper may be called like a class."""
+    folders = [part[:-1] for part in parts]
+    alike = [a == b for a, b in zip(min(folders), max(folders), strict=False)]
+    shared = (*alike, False).index(False)
+    for depth in range(shared, 0, -1):
+        if all(
+            len(part) > depth + 1 and printable(part[depth]) == name for part, name in zip(parts, classes, strict=True)
+        ):
+            return depth
+    return 0
+
+
+def _all_files(source: Source, batches: Batches) -> Iterator[tuple[str, Path | bytes, bool]]:
     """(name, content, whether it is new) of every file of the result."""
     taken: set[str] = set()
     for name, content in _real_files(source):
         taken.add(name)
         yield name, content, False
-    resize, start = _resizer(source), 0
+    resize, deep, folders, index = _resizer(source), _deep_range(source), _class_folders(source), 0
     for images, labels in batches:
-        for name, image in zip(_new_names(source, labels, start, len(images), taken), images, strict=True):
-            yield name, _png(resize(image)), True
-        start += len(images)
+        for row, image in enumerate(images):
+            folder = "" if labels is None else folders[int(labels[row])]
+            yield _new_name(folder, index, taken), _png(resize(image), deep), True
+            index += 1
 
 
-def _write_folder(source: ArraySource, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
+def _write_folder(source: Source, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
     new: list[str] = []
     with atomic_folder(out) as temporary:
         for name, content, is_new in _all_files(source, batches):
@@ -157,7 +218,7 @@ def _write_folder(source: ArraySource, out: Path, count: int, batches: Batches, 
     return out / "manifest.json"
 
 
-def _write_zip(source: ArraySource, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
+def _write_zip(source: Source, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
     new: list[str] = []
     with atomic_file(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, content, is_new in _all_files(source, batches):
@@ -171,10 +232,8 @@ def _write_zip(source: ArraySource, out: Path, count: int, batches: Batches, man
 # ---------------------------------------------------------------------- arrays: npz and npy
 
 
-def to_stored(images: UInt8[np.ndarray, "b h w c"], item: ItemSpec, origin: Origin | None) -> np.ndarray:
+def to_stored(images: UInt8[np.ndarray, "b h w c"], item: ItemSpec, origin: Origin) -> np.ndarray:
     """Generated images as the user's array had them: size, axis order, dtype and range of values."""
-    if origin is None or origin.layout not in ("npy", "npz", "array"):
-        return images
     if origin.sizes is not None and origin.sizes.median != (item.height, item.width):
         images = np.stack([_resize(image, *origin.sizes.median) for image in images])
     dtype = np.dtype(origin.dtype)
@@ -183,7 +242,7 @@ def to_stored(images: UInt8[np.ndarray, "b h w c"], item: ItemSpec, origin: Orig
     if dtype == np.bool_:
         stored = images > 127
     elif dtype.kind in "iu" and dtype != np.uint8:
-        stored = stored.round()
+        stored = stored.round().clip(0, np.iinfo(dtype).max)
     if origin.bare:
         stored = stored[..., 0]
     elif origin.channels_first:
@@ -191,74 +250,94 @@ def to_stored(images: UInt8[np.ndarray, "b h w c"], item: ItemSpec, origin: Orig
     return stored.astype(dtype, copy=False)
 
 
-def _real_array(source: ArraySource) -> tuple[np.ndarray, dict[str, np.ndarray], str, str]:
-    """(images, other arrays, name of the images, name of the labels) as the user has them; else the decoded items."""
-    origin = source.origin
-    if origin is not None and origin.layout == "npy":
-        return np.load(origin.path, mmap_mode="r", allow_pickle=False), {}, "images", "labels"
-    if origin is not None and origin.layout == "npz":
-        image_key, label_key = npz_keys(origin.path)
-        with np.load(origin.path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-        return arrays.pop(image_key), arrays, image_key, label_key or "labels"
-    arrays = {} if source.labels is None else {"labels": source.labels}
-    if source.item.class_names:
-        arrays["class_names"] = np.array(source.item.class_names)
-    return source.items(np.arange(len(source))), arrays, "images", "labels"
+@dataclass(frozen=True, kw_only=True)
+class _Arrays:
+    """Real images in chunks as the user has them (else the decoded items), and the arrays that lie beside them."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    chunks: Callable[[], Iterator[np.ndarray]]
+    others: dict[str, np.ndarray]
+    image_key: str = "images"
+    label_key: str = "labels"
 
 
-def _stored_batches(source: ArraySource, batches: Batches, labels: list[np.ndarray]) -> Iterator[np.ndarray]:
+def _real_arrays(source: Source) -> _Arrays:
+    if not _is_own_array(source):
+        item, others = source.item, {} if source.labels is None else {"labels": source.labels}
+        if item.class_names:
+            others["class_names"] = np.array(item.class_names)
+        order = np.arange(len(source))
+        return _Arrays(
+            shape=(len(source), item.height, item.width, item.channels),
+            dtype=np.dtype(np.uint8),
+            chunks=lambda: (source.items(order[start : start + 256]) for start in range(0, len(order), 256)),
+            others=others,
+        )
+    path = source.origin.path  # type: ignore[attr-defined]
+    real = stored_images(path)
+    if path.suffix.lower() != ".npz":
+        return _Arrays(shape=real.shape, dtype=real.dtype, chunks=real.chunks, others={})
+    image_key, label_key = npz_keys(path)
+    with np.load(path, allow_pickle=False) as archive:
+        others = {key: archive[key] for key in archive.files if key != image_key}
+    return _Arrays(
+        shape=real.shape,
+        dtype=real.dtype,
+        chunks=real.chunks,
+        others=others,
+        image_key=image_key,
+        label_key=label_key or "labels",
+    )
+
+
+def _parts(source: Source, real: _Arrays, batches: Batches, labels: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """The real images, then the new ones in the same form; the classes of these are appended to `labels`."""
+    yield from real.chunks()
     for images, asked in batches:
         if asked is not None:
             labels.append(asked)
-        yield to_stored(images, source.item, source.origin)
+        yield to_stored(images, source.item, source.origin) if _is_own_array(source) else images  # type: ignore[attr-defined]
 
 
-def _write_npz(source: ArraySource, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
-    real, others, image_key, label_key = _real_array(source)
-    if label_key in others and len(real) != len(source):
-        raise UserError(
-            f"{source.name} was opened without some of its items, and an .npz keeps them all. "
-            "Leave data.min_images_per_class at 0, or give a folder as --out."
-        )
+def _write_npz(source: Source, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
+    real = _real_arrays(source)
+    before, total = real.shape[0], real.shape[0] + count
     asked: list[np.ndarray] = []
-
-    def parts() -> Iterator[np.ndarray]:
-        yield from (real[start : start + 1024] for start in range(0, len(real), 1024))
-        yield from _stored_batches(source, batches, asked)
-
+    synthetic = np.arange(total) >= before
     with atomic_file(out) as temporary, NpzWriter(temporary) as archive:
-        archive.add_stream(image_key, (len(real) + count, *real.shape[1:]), real.dtype, parts())
-        if label_key in others and source.labels is not None:
-            stored = others.pop(label_key)
-            flat = stored.reshape(-1)
-            first = [int(np.argmax(source.labels == label)) for label in range(source.item.classes)]
-            new = flat[np.array(first)[np.concatenate(asked)]] if asked else flat[:0]
-            archive.add(label_key, np.concatenate([flat, new]))
-        archive.add("synthetic", np.arange(len(real) + count) >= len(real))
-        for key, array in others.items():
-            if key != "synthetic":
+        parts = _parts(source, real, batches, asked)
+        archive.add_stream(real.image_key, (total, *real.shape[1:]), real.dtype, parts)
+        for key, array in real.others.items():
+            if key == real.label_key and source.labels is not None:
+                first = [int(np.argmax(source.labels == label)) for label in range(source.item.classes)]
+                new = array[np.array(first)[np.concatenate(asked)]]
+                archive.add(key, np.concatenate([array, new]))
+            elif key == "synthetic" and array.shape == (before,):  # an earlier copy that is balanced again
+                synthetic[:before] = array
+            elif key != "synthetic":
                 archive.add(key, array)
-    return _manifest_beside(out, manifest, image_key, len(real), count)
+        archive.add("synthetic", synthetic)
+    return _manifest_beside(out, manifest, real.image_key, before, count)
 
 
-def _write_npy(source: ArraySource, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
-    real, _, _, _ = _real_array(source)
-    with atomic_file(out) as temporary:
-        shape = (len(real) + count, *real.shape[1:])
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=real.dtype, shape=shape)
-        for start in range(0, len(real), 1024):
-            array[start : min(start + 1024, len(real))] = real[start : start + 1024]
-        end = len(real)
-        for part in _stored_batches(source, batches, []):
-            array[end : end + len(part)] = part
-            end += len(part)
-        array.flush()
-        del array
-    return _manifest_beside(out, manifest, "images", len(real), count)
+def _write_npy(source: Source, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
+    real = _real_arrays(source)
+    shape = (real.shape[0] + count, *real.shape[1:])
+    with atomic_file(out) as temporary, open(temporary, "wb") as file:
+        write_array(file, shape, real.dtype, _parts(source, real, batches, []))
+    return _manifest_beside(out, manifest, "images", real.shape[0], count)
+
+
+def _manifest_path(out: Path) -> Path:
+    return out.with_suffix(".manifest.json")
 
 
 def _manifest_beside(out: Path, manifest: Manifest, key: str, start: int, count: int) -> Path:
-    path = out.with_suffix(".manifest.json")
-    write_json(path, manifest([f"{key}[{index}]" for index in range(start, start + count)]))
+    path = _manifest_path(out)
+    try:
+        write_json(path, manifest([f"{key}[{index}]" for index in range(start, start + count)]))
+    except BaseException:
+        out.unlink()  # not one without the other
+        raise
     return path

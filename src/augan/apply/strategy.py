@@ -62,6 +62,6 @@ def _named_targets(counts: Mapping[str, int], strategy: str) -> dict[str, int]:
 
 
 def _number(text: str, part: str) -> int:
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise UserError(f"Strategy '{part}' is not understood. Expected {HELP}.")
     return int(text)

@@ -90,7 +90,7 @@ class Model:
         indices = self.class_indices(classes)
         if indices is None:
             return None
-        return torch.tensor([indices[i % len(indices)] for i in range(first, first + n)], dtype=torch.int64)
+        return torch.tensor(indices, dtype=torch.int64)[torch.arange(first, first + n) % len(indices)]
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "n d"], labels: Int64[Tensor, " n"] | None) -> Float[Tensor, "n c h w"]:
@@ -113,6 +113,8 @@ class Model:
         """The images of `sample`, with their labels, in batches: memory stays flat at any n."""
         if n < 0:
             raise UserError(f"Cannot draw {n} images: the count must be 0 or more.")
+        if seed < 0 or first < 0:
+            raise UserError(f"Seed {seed} and first {first}: both must be 0 or more.")
         if not 0 < truncation <= 1:
             raise UserError(f"Truncation {truncation} is out of range: above 0, at most 1 (no truncation).")
         for start in range(first, first + n, batch):
@@ -138,7 +140,7 @@ class Model:
             first: number of the first image.
 
         Raises:
-            UserError: an unknown class, a negative n, truncation outside (0, 1].
+            UserError: an unknown class, a negative n, seed or first, truncation outside (0, 1].
         """
         batches = [images for images, _ in self.stream(n, classes, seed, truncation, first)]
         return torch.cat(batches) if batches else torch.empty(0, *self.item.shape)
@@ -163,6 +165,8 @@ def find_checkpoint(path: Path, which: str = "best") -> Path:
         return path
     if not path.exists():
         raise UserError(f"{path} does not exist. `augan runs` lists the runs in a folder.")
+    if which not in ("best", "last"):
+        raise unknown_name("checkpoint", which, ("best", "last"))
     store = CheckpointStore(path)
     checkpoint = store.best() if which == "best" else store.last()
     if checkpoint is None:
@@ -187,17 +191,27 @@ def load_model(
         UserError: no checkpoint there, damaged files, or a generator of another structure.
     """
     checkpoint = find_checkpoint(Path(path), which)
-    contract = read_json(checkpoint / "model.json")
-    if contract.get("format") != FORMAT:
-        raise UserError(f"{checkpoint} has format {contract.get('format')}; this augan reads format {FORMAT}.")
-    item = ItemSpec.from_json(contract["item"])
+    item, networks = _read_contract(checkpoint)
     if generator is None:
-        if contract["networks"] is None:
+        if networks is None:
             raise UserError(f"{checkpoint} holds a generator of your own: pass it as load(path, generator=module).")
         with torch.random.fork_rng(devices=[]):  # loading must not move the caller's random state
-            generator, _ = build(from_dict(NetworkConfig, contract["networks"]), item)
+            generator, _ = build(from_dict(NetworkConfig, networks), item)
     try:
         generator.load_state_dict(read_tensors(checkpoint / "model.safetensors"))
     except RuntimeError as error:
         raise UserError(f"{checkpoint}/model.safetensors does not fit the generator: {error}") from error
     return Model(generator, item, choose_device(device))
+
+
+def _read_contract(checkpoint: Path) -> tuple[ItemSpec, dict[str, Any] | None]:
+    """The item and the networks' configuration of model.json."""
+    contract = read_json(checkpoint / "model.json")
+    try:
+        if contract.get("format") != FORMAT:
+            raise UserError(f"{checkpoint} has format {contract.get('format')}; this augan reads format {FORMAT}.")
+        return ItemSpec.from_json(contract["item"]), contract["networks"]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{checkpoint}/model.json is damaged ({error!r}). Take another checkpoint.") from error

@@ -49,16 +49,18 @@ class Run:
         return CheckpointStore(self.path)
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last line that was cut off by a crash is left out."""
+        """The lines of metrics.jsonl; a line that was cut off by a crash is left out."""
         path = self.path / "metrics.jsonl"
         if not path.exists():
             return
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             for line in file:
                 try:
-                    yield json.loads(line)
+                    row = json.loads(line)
                 except json.JSONDecodeError:
-                    return
+                    continue  # after a crash, a resumed run goes on behind the cut line
+                if isinstance(row, dict):
+                    yield row
 
     def result(self) -> dict[str, Any] | None:
         """The outcome, or None while training has not ended."""
@@ -76,7 +78,14 @@ class Run:
         return load_model(self.path, which=which, device=device)
 
     def summary(self) -> dict[str, Any]:
-        """One line of `augan runs`."""
+        """One line of `augan runs`; a run with damaged files has the state 'damaged'."""
+        try:
+            return self._summary()
+        except (UserError, AttributeError, KeyError, TypeError, ValueError):
+            unknown = {"data": "", "recipe": "", "images_seen": 0, "state": "damaged", "quality": None}
+            return {"run": str(self.path), **unknown}
+
+    def _summary(self) -> dict[str, Any]:
         last = self.store.last()
         result = self.result()
         return {

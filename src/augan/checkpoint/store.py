@@ -10,6 +10,7 @@ checkpoints/index.json            which is last, which is best
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +44,7 @@ class CheckpointStore:
             with atomic_folder(path) as temporary:
                 for stem, values in tensors.items():
                     plain = {key: value.detach().cpu().contiguous().clone() for key, value in values.items()}
-                    save_file(plain, temporary / f"{stem}.safetensors")
+                    _write_tensors(plain, temporary / f"{stem}.safetensors")
                 for stem, document in documents.items():
                     write_json(temporary / f"{stem}.json", document)
         index = {**self._index(), "last": name}
@@ -67,13 +68,29 @@ class CheckpointStore:
         return path if path is not None and (path / "model.json").exists() else self.last()
 
     def _index(self) -> dict[str, str]:
-        path = self.folder / "index.json"
-        index: dict[str, str] = read_json(path) if path.exists() else {}
-        return {key: name for key, name in index.items() if (self.folder / name).is_dir()}
+        try:
+            index = read_json(self.folder / "index.json")
+        except UserError:  # none yet, or damaged: the checkpoints themselves say which is last
+            index = {}
+        return {
+            key: index[key]
+            for key in ("last", "best")
+            if isinstance(index, dict) and isinstance(index.get(key), str) and (self.folder / index[key]).is_dir()
+        }
 
     def _complete(self) -> list[Path]:
         """Complete checkpoints, oldest first; unfinished ones have a leading dot."""
         return sorted(path for path in self.folder.glob("[0-9]*") if path.is_dir())
+
+
+def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # it wraps the operating system's own error
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), str(error), str(path)) from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from augan.cli.errors import AuganGroup
 
@@ -93,11 +95,14 @@ def train(
 ) -> None:
     """Train a GAN on images. Ctrl-C saves; --resume goes on."""
     from augan import api
-    from augan.cli.console import print_json, quality_table
+    from augan.cli.console import print_json, quality_table, say
     from augan.core.config import to_dict
     from augan.training import ConsoleObserver
 
     changes = settings or []
+    if dry_run and resume:
+        print_json(to_dict(api.resolve_resumed(data, out, minutes, images, changes, device)[1]))
+        return
     if dry_run:
         config = api.resolve(
             data,
@@ -133,8 +138,8 @@ def train(
     quality = run.quality()
     if quality is not None:
         console.print(quality_table(quality))
-    console.print(f"\nThe run is in [bold]{run.path}[/bold]. Next:", highlight=False)
-    console.print(f"  augan generate {run.path} --count 100 --out samples.png", highlight=False)
+    say(console, f"\nThe run is in [bold]{escape(str(run.path))}[/bold]. Next:")
+    say(console, f"  augan generate {escape(shlex.quote(str(run.path)))} --count 100 --out samples.png")
 
 
 @app.command(
@@ -160,7 +165,7 @@ def generate(
 ) -> None:
     """Draw images from a trained generator."""
     from augan import api
-    from augan.cli.console import counting, print_json
+    from augan.cli.console import counting, print_json, say
 
     model = api.load(run, which=checkpoint, device=device)
     names = None if classes is None else [name.strip() for name in classes.split(",") if name.strip()]
@@ -169,7 +174,7 @@ def generate(
     if json:
         print_json({"out": str(path), "count": count, "seed": seed, "generator": model.hash})
     else:
-        _console().print(f"{count:,} images in [bold]{path}[/bold]", highlight=False)
+        say(_console(), f"{count:,} images in [bold]{escape(str(path))}[/bold]")
 
 
 @app.command(
@@ -201,7 +206,7 @@ def augment(
 ) -> None:
     """Write a balanced, bigger copy of a data set: real items untouched, synthetic ones beside them."""
     from augan import api
-    from augan.cli.console import counting, print_json
+    from augan.cli.console import counting, print_json, say
     from augan.training import ConsoleObserver
 
     console = _console()
@@ -225,9 +230,10 @@ def augment(
         return
     for name, added in result.added.items():
         if name:
-            console.print(f"  {name}: {result.real[name]:,} real + {added:,} synthetic", highlight=False, markup=False)
-    console.print(f"{sum(result.added.values()):,} synthetic images added: [bold]{result.out}[/bold]", highlight=False)
-    console.print(f"Each is listed in {result.manifest}", highlight=False)
+            say(console, f"  {escape(name)}: {result.real[name]:,} real + {added:,} synthetic")
+    total = sum(result.added.values())
+    say(console, f"{total:,} synthetic images added: [bold]{escape(str(result.out))}[/bold]")
+    say(console, f"Each is listed in {escape(str(result.manifest))}")
 
 
 @app.command(

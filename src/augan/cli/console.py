@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from augan.data import DataReport
 from augan.metrics import Quality
@@ -23,10 +24,15 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def say(console: Console, text: str) -> None:
+    """A line of markup that is never broken: paths in it can be copied."""
+    console.print(text, highlight=False, soft_wrap=True)
+
+
 def quality_table(quality: Quality | dict[str, Any], title: str = "Quality") -> Table:
     """All measures with what they mean."""
     values = quality.to_json() if isinstance(quality, Quality) else quality
-    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_column("meaning")
@@ -80,16 +86,16 @@ def report_table(console: Console, report: DataReport) -> None:
     for name, value in values.items():
         if name in ("notes", "problems", "class_counts") or value is None:
             continue
-        table.add_row(name.replace("_", " "), _plain(value))
+        table.add_row(name.replace("_", " "), escape(_plain(value)))
     console.print(table)
     if values["class_counts"]:
         classes = Table("class", "images", show_edge=False, pad_edge=False)
         for name, count in values["class_counts"].items():
-            classes.add_row(name, f"{count:,}")
+            classes.add_row(escape(name), f"{count:,}")
         console.print(classes)
     for kind, lines in (("note", values["notes"]), ("problem", values["problems"])):
         for line in lines:
-            console.print(f"{kind}: {line}", highlight=False, markup=False)
+            console.print(f"{kind}: {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _plain(value: Any) -> str:
@@ -103,15 +109,16 @@ def _plain(value: Any) -> str:
 def runs_table(console: Console, found: list[dict[str, Any]], folder: Path) -> None:
     """What `augan runs` says."""
     if not found:
-        console.print(f"No runs in {folder}.", highlight=False)
+        say(console, f"No runs in {escape(str(folder))}.")
         return
-    table = Table("run", "data", "recipe", "images", "state", "Fréchet", "agreement", show_edge=False, pad_edge=False)
+    table = Table(Column("run", overflow="fold"), "data", "recipe", "images", "state", "Fréchet", "agreement")
+    table.show_edge = table.pad_edge = False
     for row in found:
         quality = row["quality"] or {}
         distance, agreement = quality.get("frechet"), quality.get("agreement")
         table.add_row(
-            row["run"],
-            row["data"],
+            escape(row["run"]),
+            escape(row["data"]),
             row["recipe"],
             human(row["images_seen"]),
             row["state"],

@@ -3,38 +3,91 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+USAGE_ERROR: Any = typer.BadParameter.__base__
+"""The parser's own class, which typer brings along or takes from click."""
+
 
 class AuganGroup(TyperGroup):
-    """Turns augan's errors into one line on standard error and exit code 1 or 2."""
+    """Turns every error into one line on standard error and exit code 1 or 2."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Reads the options that stand before the command."""
+        try:
+            return super().make_context(*arguments, **options)
+        except USAGE_ERROR as error:
+            raise _usage(error) from error
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command."""
         from augan.core.errors import AuganError, Interrupted
 
+        debug = ctx.params.get("debug")
         try:
-            return super().invoke(ctx)
+            with _terminated_as_interrupted():
+                return super().invoke(ctx)
+        except USAGE_ERROR as error:
+            raise _usage(error) from error
         except AuganError as error:
-            if ctx.params.get("debug"):
+            if debug:
                 raise
-            word = "" if isinstance(error, Interrupted) else "Error: "
-            print(f"{word}{' '.join(str(error).split())}", file=sys.stderr)
+            _say(("" if isinstance(error, Interrupted) else "Error: ") + str(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            print("Interrupted; nothing half-written is left.", file=sys.stderr)
+            if debug:
+                raise
+            _say("Interrupted; nothing half-written is left.")
             raise typer.Exit(1) from error
         except BrokenPipeError as error:  # the reader of our output went away (| head)
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from error
         except Exception as error:
             library = type(error).__module__.partition(".")[0]
-            if ctx.params.get("debug") or library in ("click", "typer"):  # usage errors and exits are theirs to show
+            if debug or library in ("click", "typer"):  # exits are theirs
                 raise
-            text = " ".join(str(error).split())
-            print(f"Error: {type(error).__name__}: {text}. `augan --debug ...` shows where.", file=sys.stderr)
+            _say(f"Error: internal, {type(error).__name__}: {error}. `augan --debug ...` shows where.")
             raise typer.Exit(1) from error
+
+
+def _usage(error: Any) -> BaseException:
+    """A wrong option or command in one line that names the help; help itself (no arguments) as it is."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return error  # type: ignore[no-any-return]
+    command = error.ctx.command_path if error.ctx is not None else "augan"
+    _say(f"Error: {error.format_message().rstrip('.')}. `{command} --help` lists what there is.")
+    return typer.Exit(2)
+
+
+def _say(text: str) -> None:
+    """One line on standard error, whatever the text holds."""
+    line = " ".join(text.split()) + "\n"
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    sys.stderr.write(line.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stderr.flush()
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Within the block, SIGTERM unwinds as Ctrl-C does, so that temporary files are removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -6,46 +6,81 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from augan.core.errors import UserError
+from augan.core.errors import AuganError, UserError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+NO_PLACE = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turns 'no space left', 'not permitted' and 'read-only' from the operating system into one clear line."""
+    """Turns 'no space left', 'not permitted', 'read-only' and impossible paths into one clear line."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except AuganError:
+        raise
+    except Exception as error:
+        number = _system_error(error)
+        if number in NO_SPACE:
             raise UserError(
                 f"No space left on the disk while writing {path}. Nothing half-written is left there. "
                 "Free some space or choose another place with --out."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if number in NOT_ALLOWED:
             raise UserError(f"Not allowed to write {path}. Choose another place with --out.") from error
+        if number in NO_PLACE:
+            raise UserError(f"Cannot write {path} ({os.strerror(number)}). Choose another place with --out.") from error
         raise
+
+
+def _system_error(error: Exception) -> int:
+    """The operating system's number for an error, also where a library wrapped it in one of its own; 0 if none."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    text = str(error)
+    named = re.search(r"\(os error (\d+)\)", text)  # libraries written in Rust, such as safetensors
+    if named:
+        return int(named[1])
+    short_write = isinstance(error, OSError) and re.search(r"\d+ requested and \d+ written", text)  # ndarray.tofile
+    return errno.ENOSPC if short_write or "No space left" in text else 0
 
 
 def require_absent(path: Path, remedy: str = "Choose another --out, or remove it first.") -> None:
     """Raises UserError if something is at `path` (an empty folder counts as absent)."""
-    if path.is_dir() and not any(path.iterdir()):
-        return
-    if path.exists() or path.is_symlink():
+    with disk_errors(path):
+        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+            return
+        there = path.exists() or path.is_symlink()
+    if there:
         raise UserError(f"{path} exists already, and augan overwrites nothing. {remedy}")
+
+
+def require_folder_names(names: Iterable[str]) -> None:
+    """Raises UserError if a class name cannot be the name of a visible folder just below another one."""
+    for name in names:
+        if not name or name.startswith(".") or any(symbol in name for symbol in "/\\\0"):
+            raise UserError(
+                f"The class name '{name}' cannot be the name of a folder. Choose an --out that ends in .npz, or rename "
+                "the class."
+            )
 
 
 def require_space(path: Path, needed_bytes: int) -> None:
     """Raises UserError if the disk that holds `path` has fewer than `needed_bytes` free."""
     folder = path
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
+    with disk_errors(path):
+        while not folder.exists():
+            folder = folder.parent
+        free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise UserError(
             f"Writing {path} needs {needed_bytes / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free. "

@@ -170,6 +170,34 @@ def npz_keys(path: Path) -> tuple[str, str | None]:
     return key, _label_key(headers, key)
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoredArray:
+    """An array as a file holds it, read a few megabytes at a time along its first axis."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    chunks: Callable[[], Iterator[np.ndarray]]
+
+
+def stored_images(path: Path) -> StoredArray:
+    """The images of an .npy or .npz file exactly as they are stored.
+
+    Raises:
+        UserError: as `open_npy` and `open_npz`.
+    """
+    if path.suffix.lower() == ".npz":
+        headers = _headers(path)
+        key, _ = _choose_images(path, headers)
+        shape, fortran, dtype = headers[key]
+        if not fortran:
+            return StoredArray(shape=shape, dtype=dtype, chunks=lambda: _npz_chunks(path, key, shape, dtype))
+        array = _load_array(path, key)
+    else:
+        open_npy(path)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return StoredArray(shape=array.shape, dtype=array.dtype, chunks=lambda: _slices(array))
+
+
 def _label_key(headers: dict[str, tuple[tuple[int, ...], bool, Any]], image_key: str) -> str | None:
     return next((key for key in LABEL_KEYS if key in headers and key != image_key), None)
 

@@ -11,7 +11,7 @@ from jaxtyping import Int64, Integer, UInt8
 from PIL import Image
 
 from augan.core.errors import UserError
-from augan.core.files import atomic_folder
+from augan.core.files import atomic_folder, require_folder_names
 from augan.core.optional import require
 from augan.core.rng import numpy_stream
 
@@ -75,9 +75,7 @@ def write_folder(
         UserError: something is at `path` already, or a class name cannot name a folder.
     """
     names = tuple(class_names or ())
-    for name in names:
-        if not name or name.startswith(".") or any(symbol in name for symbol in "/\\:\0"):
-            raise UserError(f"The class name '{name}' cannot be the name of a folder. Rename the class.")
+    require_folder_names(names)
     if labels is not None and len(labels) and int(labels.max()) >= len(names):
         raise UserError(f"Label {labels.max()} has no name among the {len(names)} class names.")
     digits = len(str(max(0, len(images) - 1)))

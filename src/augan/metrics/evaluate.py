@@ -114,16 +114,29 @@ def diversity(real: Features, fake: Features, real_labels: Labels = None, fake_l
 
 
 def _spread(features: Features, limit: int = 500) -> float:
-    """Mean distance between different items (of the first `limit`)."""
-    values = features[:limit].astype(np.float64)
+    """Mean distance between different items (`limit` of them at most, evenly chosen)."""
+    values = _evenly(features, limit).astype(np.float64)
     squares = (values**2).sum(1)
     squared = (squares[:, None] + squares - 2 * values @ values.T).clip(0)
     count = len(values)
     return float(np.sqrt(squared).sum() / (count * (count - 1)))
 
 
+def _evenly(features: Features, limit: int) -> Features:
+    """At most `limit` items from first to last: data sets are often sorted by class."""
+    if len(features) <= limit:
+        return features
+    return features[np.linspace(0, len(features) - 1, limit).round().astype(np.int64)]
+
+
 def _near_copies(real: Features, fake: Features) -> float:
-    """The share of `fake` nearer to a real item than the 1 % closest pairs of nearest real neighbours are."""
-    values = real[:2000]
-    limit = np.quantile(neighbour_radii(values, 1), 0.01)
+    """The share of `fake` nearer to a real item than the 1 % closest pairs of nearest real neighbours are.
+
+    Real items that repeat another one exactly do not set that limit: else it would be 0, and no copy would be seen.
+    """
+    values = _evenly(real, 2000)
+    radii = neighbour_radii(values, 1)
+    smallest = 1e-4 * max(float(radii.max()), 1e-12)
+    apart = radii[radii > smallest]
+    limit = max(smallest, float(np.quantile(apart, 0.01)) if len(apart) else 0.0)
     return float((nearest_distances(fake, values) < limit).mean())

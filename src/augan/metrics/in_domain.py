@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -241,20 +242,18 @@ def _balanced_accuracy(extractor: Extractor, items: Items, held_out: np.ndarray)
 def cached_extractor(items: Items, key: str, cache: Path, *, seed: int = 0, steps: int = 400) -> Extractor:
     """The extractor of a data set with content `key`, from `cache` if it is there, else trained and kept there."""
     folder = cache / "extractors" / f"{key[:32]}-{seed}-{steps}-v{VERSION}"
-    if (folder / "extractor.json").exists():
+    if folder.exists():
         try:
             return _load(folder, items.item)
-        except (UserError, SafetensorError, RuntimeError, KeyError, OSError):
+        except (UserError, SafetensorError, RuntimeError, KeyError, TypeError, OSError):
             shutil.rmtree(folder, ignore_errors=True)  # damaged: it is made again
     extractor = train_extractor(items, seed=seed, steps=steps)
-    if not folder.exists():
-        with atomic_folder(folder) as temporary:
-            save_file(extractor.state(), temporary / "extractor.safetensors")
-            document: dict[str, Any] = {
-                "accuracy": extractor.accuracy,
-                "labelled": extractor.head is not None,
-            }
-            write_json(temporary / "extractor.json", document)
+    # Keeping it only saves time: a full or read-only disk, or another process that was faster, must not stop the work.
+    with suppress(UserError, OSError), atomic_folder(folder) as temporary:
+        save_file(extractor.state(), temporary / "extractor.safetensors")
+        write_json(
+            temporary / "extractor.json", {"accuracy": extractor.accuracy, "labelled": extractor.head is not None}
+        )
     return extractor
 
 

@@ -103,7 +103,7 @@ class Trainer:
         """Trains until the budget is used.
 
         Raises:
-            UserError: the folder holds a run already (and `resume` is False), or none to resume.
+            UserError: the folder holds a run already (and `resume` is False), or one on other data (if it is True).
             Interrupted: stopped by Ctrl-C, SIGTERM or `should_stop`; everything is saved, `resume=True` goes on.
             AuganError: training diverged; the last good checkpoint is named.
         """
@@ -193,16 +193,7 @@ class Trainer:
 
     def _open_folder(self, resume: bool) -> None:
         if resume:
-            last = self.store.last()
-            if last is None:
-                raise UserError(f"{self.folder} holds no checkpoint to resume from. Train without --resume.")
-            key = Run(self.folder).data["key"]
-            if key != self.source.key:
-                raise UserError(
-                    f"{self.folder} was trained on other data than {self.source.name}. Resume with the same data."
-                )
-            self.state.restore(last)
-            (self.folder / "result.json").unlink(missing_ok=True)
+            self._restore()
             return
         require_absent(self.folder, "Go on with it by --resume, or choose another --out.")
         learned = parameter_count(self.state.generator) + parameter_count(self.state.discriminator)
@@ -213,6 +204,18 @@ class Trainer:
             (self.folder / "samples").mkdir(parents=True, exist_ok=True)
             write_json(self.folder / "data.json", self._data_document())
             write_json(self.folder / "config.json", to_dict(self.config))  # last: its presence makes this a run
+
+    def _restore(self) -> None:
+        """Takes up the last checkpoint; a run that was stopped before its first one starts anew."""
+        key = Run(self.folder).data["key"]
+        if key != self.source.key:
+            raise UserError(
+                f"{self.folder} was trained on other data than {self.source.name}. Resume with the same data."
+            )
+        last = self.store.last()
+        if last is not None:
+            self.state.restore(last)
+        (self.folder / "result.json").unlink(missing_ok=True)
 
     def _data_document(self) -> dict[str, Any]:
         return {
