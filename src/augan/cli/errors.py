@@ -62,9 +62,10 @@ class AuganGroup(TyperGroup):
 def _usage(error: Any) -> BaseException:
     """A wrong option or command in one line that names the help; help itself (no arguments) as it is."""
     if type(error).__name__ == "NoArgsIsHelpError":
-        return error  # type: ignore[no-any-return]
+        return error
     command = error.ctx.command_path if error.ctx is not None else "augan"
-    _say(f"Error: {error.format_message().rstrip('.')}. `{command} --help` lists what there is.")
+    text = error.format_message().strip()
+    _say(f"Error: {text}{'' if text.endswith(('.', '?')) else '.'} `{command} --help` lists what there is.")
     return typer.Exit(2)
 
 
