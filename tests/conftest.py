@@ -13,42 +13,19 @@ import torch
 
 import augan
 from augan.data import ArraySource
+from augan.metrics import in_domain
+from common import TINY, shapes
 
 torch.set_num_threads(1)
-
-TINY = [
-    "networks.width=8",
-    "networks.latent_size=8",
-    "training.batch=16",
-    "training.snapshots=2",
-    "training.measure_images=40",
-    "training.threads=1",
-]
-"""Settings that make any recipe small."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Decoded data and feature spaces go to a temporary folder."""
+    """Decoded data and feature spaces go to a temporary folder, and feature spaces are made quickly."""
+    in_domain.STEPS = 60
     folder = tmp_path_factory.mktemp("cache")
     os.environ["AUGAN_CACHE"] = str(folder)
     return folder
-
-
-def shapes(
-    per_class: dict[str, int], side: int = 16, channels: int = 1, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Images that a small network tells apart at once: bright bars (class by class lower), with noise."""
-    random = np.random.default_rng(seed)
-    images, labels = [], []
-    for label, count in enumerate(per_class.values()):
-        for _ in range(count):
-            image = random.integers(0, 60, (side, side, channels))
-            row = (label * side) // len(per_class) + int(random.integers(0, 2))
-            image[row : row + 3, 2:-2] = random.integers(180, 256)
-            images.append(image)
-            labels.append(label)
-    return np.array(images, dtype=np.uint8), np.array(labels, dtype=np.int64)
 
 
 @pytest.fixture(scope="session")

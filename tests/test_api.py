@@ -14,7 +14,7 @@ import torch
 
 import augan
 from augan.core.errors import UserError
-from conftest import TINY
+from common import TINY
 
 
 def python(code: str, **environment: str) -> str:

@@ -18,7 +18,7 @@ from augan.apply import Augmented, check_out, evaluate, generate, plan_additions
 from augan.apply import augment as _augment
 from augan.checkpoint import CheckpointStore, Model, Run, load_model
 from augan.core.config import from_dict, override
-from augan.core.errors import UserError
+from augan.core.errors import Interrupted, UserError
 from augan.core.files import require_absent
 from augan.data import Source, class_counts, inspect, open
 from augan.game import Objective
@@ -145,14 +145,19 @@ def train(
 
 @contextmanager
 def _whole_or_gone(folder: Path) -> Iterator[None]:
-    """Removes a new run that was stopped (disk full, Ctrl-C) before it had anything to go on with.
+    """Removes a new run that a full disk stopped before it had anything to go on with, or whose start was cut off.
 
     A run that failed for another reason stays: its settings and readings show why.
     """
     require_absent(folder, "Go on with it by --resume, or choose another --out.")
     try:
         yield
-    except (UserError, KeyboardInterrupt):
+    except KeyboardInterrupt as error:
+        if (folder / "config.json").exists():
+            raise Interrupted(f"Stopped in {folder}. Go on with --resume.") from error
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    except UserError:
         if CheckpointStore(folder).last() is None:
             shutil.rmtree(folder, ignore_errors=True)
         raise

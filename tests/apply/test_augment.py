@@ -15,7 +15,8 @@ import augan
 from augan.apply import images_to_add
 from augan.core.errors import UserError
 from augan.core.item import from_unit
-from conftest import TINY, shapes
+from augan.networks import NetworkConfig, build
+from common import TINY, shapes
 
 COUNTS = {"high": 60, "middle": 30, "low": 20}
 
@@ -76,8 +77,10 @@ def test_folder_to_folder(bars_folder: Path, tiny_run: augan.Run, tmp_path: Path
     assert augan.open(out).item == augan.open(bars_folder).item
 
 
-def run_on(data: Any, tmp_path: Path) -> Path:
-    return augan.train(data, images=32, out=tmp_path / "run", settings=TINY).path
+def untrained(data: Any) -> augan.Model:
+    """A model that fits the data."""
+    item = augan.open(data).item
+    return augan.Model(build(NetworkConfig(width=8, latent_size=8), item)[0], item)
 
 
 ARRAYS: dict[str, Any] = {
@@ -104,7 +107,7 @@ def test_npz_to_npz(kind: str, labels: str, tmp_path: Path) -> None:
     else:
         arrays["labels"] = numbers * 7 + 3
     np.savez(tmp_path / "in.npz", **arrays)
-    result = augan.augment(tmp_path / "in.npz", tmp_path / "out.npz", run=run_on(tmp_path / "in.npz", tmp_path))
+    result = augan.augment(tmp_path / "in.npz", tmp_path / "out.npz", run=untrained(tmp_path / "in.npz"))
     with np.load(tmp_path / "out.npz") as out:
         assert out["images"].dtype == images.dtype
         assert out["images"].shape == (16, *images.shape[1:])
@@ -149,7 +152,7 @@ def test_part_of_a_zip_to_a_folder(bars_folder: Path, tiny_run: augan.Run, tmp_p
 def test_unlabelled_array_and_folder(tmp_path: Path) -> None:
     images, _ = shapes({"only": 12}, channels=3)
     np.save(tmp_path / "in.npy", images)
-    run = run_on(tmp_path / "in.npy", tmp_path)
+    run = untrained(tmp_path / "in.npy")
     with pytest.raises(UserError, match="no labels.*--strategy N"):
         augan.augment(tmp_path / "in.npy", tmp_path / "out.npy", run=run)
     augan.augment(tmp_path / "in.npy", tmp_path / "out.npy", run=run, strategy="20")
@@ -194,7 +197,7 @@ def test_refusals_leave_nothing(bars_npz: Path, tiny_run: augan.Run, tmp_path: P
     np.savez(tmp_path / "odd.npz", images=small[0], labels=small[1], class_names=np.array(["high", "odd"]))
     even = shapes({"high": 5, "low": 5})
     np.savez(tmp_path / "even.npz", images=even[0], labels=even[1], class_names=np.array(["high", "low"]))
-    plain = run_on(rgb[:20], tmp_path)
+    plain = untrained(rgb[:20])
     for data, run, message in (
         ((rgb, labels), model, "1 channels.* has 3"),
         (tmp_path / "odd.npz", model, "does not know these classes.*odd"),

@@ -9,7 +9,7 @@ import pytest
 
 import augan
 from augan.core.errors import UserError
-from conftest import shapes
+from common import shapes
 
 
 def test_run_against_its_data(tiny_run: augan.Run, bars_folder: Path) -> None:

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 import augan
 from augan.cli.app import app
-from conftest import TINY
+from common import TINY
 
 SMALL = [part for setting in TINY for part in ("--set", setting)]
 COMMANDS = ["train", "generate", "augment", "evaluate", "inspect", "runs", "demo"]
@@ -227,7 +227,9 @@ def test_unforeseen_errors_are_one_line_too(monkeypatch: Any, tmp_path: Path) ->
     monkeypatch.setattr(augan.api, "inspect", broken)
     result = call("inspect", tmp_path)
     assert result.exit_code == 1
-    assert result.stderr.strip() == "Error: RuntimeError: unforeseen and long. `augan --debug ...` shows where."
+    assert (
+        result.stderr.strip() == "Error: internal, RuntimeError: unforeseen and long. `augan --debug ...` shows where."
+    )
     assert isinstance(call("--debug", "inspect", tmp_path).exception, RuntimeError)
 
 

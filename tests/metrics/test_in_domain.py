@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import augan
 from augan.core.errors import UserError
 from augan.core.item import to_unit
-from augan.metrics import Extractor, cached_extractor, measure, train_extractor
-from conftest import shapes
+from augan.metrics import Extractor, cached_extractor, in_domain, measure, train_extractor
+from common import shapes
 
 COUNTS = {"high": 60, "middle": 60, "low": 60}
 
@@ -122,3 +124,67 @@ def test_bad_input(extractor: Extractor) -> None:
         measure(extractor, real, real[:4])
     with pytest.raises(UserError, match="not finite"):
         measure(extractor, real, np.full((6, 128), np.nan, np.float32))
+
+
+@pytest.mark.parametrize("damage", ["cut weights", "no weights", "no document", "wrong document", "list", "other head"])
+def test_any_damage_of_the_cache_is_mended(damage: str, data: augan.Source, tmp_path: Path) -> None:
+    first = cached_extractor(data, data.key, tmp_path, steps=3)
+    (folder,) = (tmp_path / "extractors").iterdir()
+    document, weights = folder / "extractor.json", folder / "extractor.safetensors"
+    if damage == "cut weights":
+        weights.write_bytes(weights.read_bytes()[:-50])
+    elif damage == "no weights":
+        weights.unlink()
+    elif damage == "no document":
+        document.unlink()
+    elif damage == "other head":
+        document.write_text('{"accuracy": null, "labelled": true}')
+        save_file({key: value for key, value in first.state().items() if not key.startswith("head.")}, weights)
+    else:
+        document.write_text("{" if damage == "wrong document" else "[]")
+    assert cached_extractor(data, data.key, tmp_path, steps=3).hash == first.hash
+    assert in_domain._load(folder, data.item).hash == first.hash  # and it is kept again
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(data: augan.Source, tmp_path: Path) -> None:
+    (tmp_path / "extractors").write_text("a file stands in the way")
+    assert cached_extractor(data, data.key, tmp_path, steps=3).features(torch.zeros(1, 1, 16, 16)).shape == (1, 128)
+
+
+def test_another_process_that_was_faster_is_no_error(
+    data: augan.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = in_domain.train_extractor
+
+    def slowly(*arguments: Any, **options: Any) -> Extractor:
+        monkeypatch.setattr(in_domain, "train_extractor", train)
+        cached_extractor(data, data.key, tmp_path, steps=3)
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(in_domain, "train_extractor", slowly)
+    hashes = {cached_extractor(data, data.key, tmp_path, steps=3).hash for _ in range(2)}
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "reduced"), [(64, 48, (64, 48)), (256, 128, (64, 32)), (100, 300, (21, 64))]
+)
+def test_large_images_are_averaged_down(height: int, width: int, reduced: tuple[int, int]) -> None:
+    images = torch.rand(2, 3, height, width) * 2 - 1
+    small = in_domain._reduced(images)
+    assert small.shape[2:] == reduced
+    torch.testing.assert_close(small.mean(), images.mean(), atol=5e-3, rtol=0)
+
+
+def test_features_of_nothing(extractor: Extractor, data: augan.Source) -> None:
+    assert extractor.features_of(data, np.arange(0)).shape == (0, 128)
+
+
+def test_measure_says_which_side_is_wrong(extractor: Extractor) -> None:
+    good, bad = np.random.default_rng(0).random((6, 128)), np.full((6, 128), np.inf)
+    with pytest.raises(UserError, match="generated images are not finite"):
+        measure(extractor, good, bad)
+    with pytest.raises(UserError, match="real images are not finite"):
+        measure(extractor, bad, good)
+    with pytest.raises(UserError, match="there are 3 real ones"):
+        measure(extractor, good[:3], good)

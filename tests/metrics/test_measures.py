@@ -8,8 +8,9 @@ import scipy.linalg
 
 from augan.core.errors import UserError
 from augan.metrics import diversity, frechet_distance, nearest_distances, precision_recall
+from augan.metrics.evaluate import _near_copies
 from augan.metrics.frechet import frechet_from_moments, moments
-from augan.metrics.manifold import neighbour_radii
+from augan.metrics.manifold import covered, neighbour_radii
 
 
 def normal(n: int, d: int, seed: int = 0, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
@@ -96,3 +97,77 @@ def test_diversity() -> None:
     assert diversity(real, points) > 0.5
     assert diversity(real, points, labels, labels) == 0
     assert diversity(real, points, labels * 0 + 2, labels) == 0  # no class in common
+
+
+def test_frechet_of_rotated_and_singular_gaussians() -> None:
+    """tr (A B)^(1/2) for A of rank one is the root of v' B v."""
+    v, b = np.array([1.0, -2, 0.5]), rotation(3, 1) * np.array([3.0, 1, 0.2]) @ rotation(3, 1).T
+    expected = v @ v + np.trace(b) - 2 * np.sqrt(v @ b @ v)
+    assert frechet_from_moments(np.zeros(3), np.outer(v, v), np.zeros(3), b) == pytest.approx(expected, rel=1e-6)
+    zero = np.zeros((3, 3))
+    assert frechet_from_moments(np.zeros(3), zero, np.zeros(3), b) == pytest.approx(np.trace(b))
+    assert frechet_from_moments(np.zeros(3), zero, np.ones(3), zero) == 3.0
+
+
+def test_frechet_of_fewer_items_than_dimensions() -> None:
+    a = normal(5, 40)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-5)
+    assert np.isfinite(frechet_distance(a, normal(5, 40, 1)))
+
+
+def test_precision_and_recall_of_known_points() -> None:
+    """Real points 0, 1, 2, ..., 9 on a line: with one neighbour, every ball has radius 1."""
+    real = np.arange(10.0)[:, None]
+    fake = np.array([[0.5], [9.9], [10.5], [-30.0], [100.0]])
+    precision, recall = precision_recall(real, fake, neighbours=1)
+    assert precision == 2 / 5
+    # the balls of the generated points: 0.5 +- 9.4, 9.9 +- 0.6, 10.5 +- 0.6, -30 +- 30.5, 100 +- 89.5
+    assert recall == 10 / 10
+    assert precision_recall(real, real[:3] + 0.25, neighbours=1) == (1.0, 0.4)
+
+
+def test_recall_falls_with_each_lost_mode() -> None:
+    modes = [normal(60, 3, seed, shift=30.0 * seed) for seed in range(4)]
+    fresh = [normal(60, 3, seed + 10, shift=30.0 * seed) for seed in range(4)]
+    recalls = [precision_recall(np.concatenate(modes), np.concatenate(fresh[:kept]))[1] for kept in (4, 3, 2, 1)]
+    assert recalls == sorted(recalls, reverse=True)
+    assert recalls[0] - recalls[3] > 0.6
+
+
+def test_nearest_distances_and_coverage_in_chunks() -> None:
+    points, support = normal(2100, 3), normal(1100, 3, 1)
+    full = np.sqrt(((points[:, None].astype(np.float64) - support[None]) ** 2).sum(2))
+    np.testing.assert_allclose(nearest_distances(points, support), full.min(1), rtol=1e-6)
+    radii = neighbour_radii(support, 2)
+    assert covered(points, support, radii) == (full <= radii).any(1).mean()
+
+
+def test_diversity_does_not_depend_on_the_order_of_the_data() -> None:
+    """Data sets are sorted by class; so are the measured features."""
+    modes = np.concatenate([normal(700, 4, seed, shift=40.0 * seed) for seed in range(3)])
+    mixed = np.random.default_rng(0).permutation(modes)
+    assert diversity(modes, mixed) == pytest.approx(1.0, abs=0.05)
+    assert diversity(mixed, modes) == pytest.approx(1.0, abs=0.05)
+
+
+def test_diversity_of_one_collapsed_class_among_good_ones() -> None:
+    real, labels = normal(300, 4), np.repeat([0, 1, 2], 100)
+    fake = normal(300, 4, 1)
+    fake[labels == 1] = fake[0]
+    assert diversity(real, fake, labels, labels) == pytest.approx(2 / 3, abs=0.05)
+
+
+@pytest.mark.parametrize("repeated", [0, 30, 200])
+def test_planted_copies_are_found_also_where_real_images_repeat(repeated: int) -> None:
+    real = normal(400, 6)
+    real[:repeated] = real[:1]
+    fresh = normal(200, 6, 1)
+    planted = np.concatenate([fresh[:150], real[300:350]])
+    assert _near_copies(real, planted) == pytest.approx(0.25, abs=0.04)
+    assert _near_copies(real, fresh) < 0.05
+
+
+def test_near_copies_where_all_real_images_are_the_same() -> None:
+    real = np.ones((20, 3))
+    assert _near_copies(real, np.ones((10, 3))) == 1.0
+    assert _near_copies(real, np.zeros((10, 3))) == 0.0

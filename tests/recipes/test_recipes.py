@@ -15,7 +15,7 @@ from augan.networks import NETWORKS
 from augan.recipes import RECIPES, Budget, recipe_config
 from augan.recipes.recipes import WIDTHS, Facts, auto
 from augan.recipes.speed import reference_rate
-from conftest import TINY
+from common import TINY
 
 CLASSES = {"a": 1000, "b": 1000}
 

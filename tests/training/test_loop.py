@@ -16,7 +16,7 @@ import augan
 from augan.api import resolve
 from augan.core.errors import AuganError, Interrupted, UserError
 from augan.training import Observer, Trainer
-from conftest import TINY
+from common import TINY
 
 STATE = ["training.safetensors", "model.safetensors"]
 

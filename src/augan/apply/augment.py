@@ -138,36 +138,34 @@ class _Batches:
             truncation,
         )
         self.extractor, self.items, self.tick = extractor, items, tick
+        self.labelled = source.labels is not None and source.item.class_names is not None
         chosen = np.arange(len(source))[:: max(1, len(source) // 5000)]
         self.real_features = extractor.features_of(source, chosen)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         generator, first = self.model.hash, 0
         for name, count in self.added.items():
-            classes = [name] if name else None
+            label = self.source.item.class_names.index(name) if self.labelled else None  # type: ignore[union-attr]
+            classes = [name] if self.labelled else None  # the model may number its classes otherwise
             for images, _ in self.model.stream(count, classes, self.seed, self.truncation, first, BATCH):
                 levels = from_unit(images)
-                self._score(levels, name, generator, first)
-                labels = None
-                if name and self.source.item.class_names is not None:
-                    labels = np.full(len(levels), self.source.item.class_names.index(name), dtype=np.int64)
+                self._score(levels, label, name, generator, first)
+                labels = None if label is None else np.full(len(levels), label, dtype=np.int64)
                 first += len(levels)
                 self.tick(first)
                 yield levels, labels
 
-    def _score(self, levels: np.ndarray, name: str, generator: str, first: int) -> None:
+    def _score(self, levels: np.ndarray, label: int | None, name: str, generator: str, first: int) -> None:
         features = self.extractor.features(to_unit(levels))
         distances = nearest_distances(features, self.real_features)
-        sure = None
-        if name and self.source.item.class_names is not None:
-            sure = self.extractor.probabilities(features)[:, self.source.item.class_names.index(name)]
+        sure = None if label is None else self.extractor.probabilities(features)[:, label]
         for row in range(len(levels)):
             scores = {"nearest_real": round(float(distances[row]), 4)}
             if sure is not None:
                 scores["class_probability"] = round(float(sure[row]), 4)
             self.items.append(
                 {
-                    "class": name or None,
+                    "class": None if label is None else name,
                     "seed": self.seed,
                     "index": first + row,
                     "generator": generator[:16],

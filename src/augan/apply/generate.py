@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -121,7 +121,7 @@ class NpzWriter:
             write_array(file, shape, dtype, parts)
 
 
-def write_array(file: IO[bytes], shape: tuple[int, ...], dtype: Any, parts: Iterator[np.ndarray]) -> None:
+def write_array(file: Any, shape: tuple[int, ...], dtype: Any, parts: Iterator[np.ndarray]) -> None:
     """Writes an array of known shape in .npy form from parts along its first axis."""
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
     np.lib.format.write_array_header_2_0(file, {"descr": descr, "fortran_order": False, "shape": shape})

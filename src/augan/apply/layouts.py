@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +16,15 @@ from PIL import Image
 
 from augan.apply.generate import NpzWriter, write_array
 from augan.core.errors import UserError
-from augan.core.files import atomic_file, atomic_folder, require_absent, require_folder_names, require_space, write_json
+from augan.core.files import (
+    atomic_file,
+    atomic_folder,
+    require_absent,
+    require_folder_names,
+    require_space,
+    to_json,
+    write_json,
+)
 from augan.core.item import ItemSpec
 from augan.core.pictures import to_pillow
 from augan.data import Origin, Source, npz_keys, printable, stored_images
@@ -225,7 +232,7 @@ def _write_zip(source: Source, out: Path, count: int, batches: Batches, manifest
             archive.writestr(name, content.read_bytes() if isinstance(content, Path) else content)
             if is_new:
                 new.append(name)
-        archive.writestr("manifest.json", json.dumps(manifest(new), indent=2))
+        archive.writestr("manifest.json", to_json(manifest(new)))
     return out
 
 

@@ -22,6 +22,9 @@ from augan.networks import NetworkConfig, build
 
 FORMAT = 1
 """Version of model.json."""
+BLOCK = 16
+"""Images are made in blocks of this size that start at its multiples: the last bits of a convolution depend on how many
+images it is given, and image i is to be the same to the last bit however many are drawn."""
 
 
 class Model:
@@ -117,10 +120,17 @@ class Model:
             raise UserError(f"Seed {seed} and first {first}: both must be 0 or more.")
         if not 0 < truncation <= 1:
             raise UserError(f"Truncation {truncation} is out of range: above 0, at most 1 (no truncation).")
-        for start in range(first, first + n, batch):
-            count = min(batch, first + n - start)
-            labels = self.labels(count, classes, start)
-            yield self.decode(truncation * self.latents(count, seed, start), labels), labels
+        start, end = first, first + n
+        while start < end:
+            stop = min(end, (start // batch + 1) * batch)
+            blocks = range(start // BLOCK, -(-stop // BLOCK))
+            images = torch.cat([self._block(number, classes, seed, truncation) for number in blocks])
+            yield images[start - blocks.start * BLOCK :][: stop - start], self.labels(stop - start, classes, start)
+            start = stop
+
+    def _block(self, number: int, classes: Sequence[str | int] | None, seed: int, truncation: float) -> Tensor:
+        first = number * BLOCK
+        return self.decode(truncation * self.latents(BLOCK, seed, first), self.labels(BLOCK, classes, first))
 
     def sample(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+from augan.core.files import to_json
 from augan.data import DataReport
 from augan.metrics import Quality
 from augan.recipes import Demo
@@ -21,7 +21,7 @@ from augan.training.console import human
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(to_json(value))
 
 
 def say(console: Console, text: str) -> None:

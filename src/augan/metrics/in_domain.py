@@ -31,6 +31,7 @@ from augan.core.rng import derive, numpy_stream
 from augan.nn import channels_last
 
 FEATURES = 128
+STEPS = 400
 VERSION = 2
 """Part of the cache's key: to be raised when anything here changes what an extractor computes."""
 
@@ -130,12 +131,13 @@ def _reduced(images: Tensor) -> Tensor:
     return F.interpolate(images, size=size, mode="area").contiguous(memory_format=torch.channels_last)
 
 
-def train_extractor(items: Items, *, seed: int = 0, steps: int = 400, batch: int = 64) -> Extractor:
+def train_extractor(items: Items, *, seed: int = 0, steps: int | None = None, batch: int = 64) -> Extractor:
     """Makes the feature space of a data set; deterministic under `seed` on one machine and thread number.
 
     With labels, a tenth of each class with 10 or more images is held out to measure accuracy, and classes are drawn
     equally often.
     """
+    steps = steps or STEPS
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "in-domain"))
         network = channels_last(_Network(items.item.channels))
@@ -239,8 +241,9 @@ def _balanced_accuracy(extractor: Extractor, items: Items, held_out: np.ndarray)
     return float(np.mean([(guesses[truth == label] == label).mean() for label in np.unique(truth)]))
 
 
-def cached_extractor(items: Items, key: str, cache: Path, *, seed: int = 0, steps: int = 400) -> Extractor:
+def cached_extractor(items: Items, key: str, cache: Path, *, seed: int = 0, steps: int | None = None) -> Extractor:
     """The extractor of a data set with content `key`, from `cache` if it is there, else trained and kept there."""
+    steps = steps or STEPS
     folder = cache / "extractors" / f"{key[:32]}-{seed}-{steps}-v{VERSION}"
     if folder.exists():
         try:
