@@ -6,8 +6,8 @@ import argparse
 
 import numpy as np
 
-SETTINGS = ["networks.width=8", "training.batch=16", "training.measure_images=50"]
-"""Small networks, so that each example ends in seconds. Leave them out for real work."""
+SETTINGS = ["networks.width=8", "training.batch=16", "training.measure_images=0", "training.snapshots=1"]
+"""Small networks and no measures, so that each example ends in seconds. Leave them out for real work."""
 
 
 def shapes(count: int, side: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

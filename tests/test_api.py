@@ -114,5 +114,61 @@ def test_small_classes_can_be_left_out(tmp_path: Path) -> None:
         (images, labels), images=16, out=tmp_path / "run", settings=[*TINY, "data.min_images_per_class=2"]
     )
     assert run.load().item.class_names == ("0", "1")
-    with pytest.raises(UserError, match="whole number"):
+    with pytest.raises(UserError, match="valid integer"):
         augan.train((images, labels), images=16, settings=["data.min_images_per_class=many"])
+
+
+def test_a_disk_that_fills_up_at_the_first_checkpoint_leaves_nothing(
+    bars_npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    from augan.checkpoint import CheckpointStore
+
+    saved = CheckpointStore.save
+
+    def full(*arguments: Any, **options: Any) -> Path:
+        raise UserError("No space left on the disk") from OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(CheckpointStore, "save", full)
+    with pytest.raises(UserError, match="No space left"):
+        augan.train(bars_npz, images=32, out=tmp_path / "run", settings=TINY)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(CheckpointStore, "save", saved)
+    run = augan.train(bars_npz, images=32, out=tmp_path / "run", settings=TINY)  # the same place can be used again
+    monkeypatch.setattr(CheckpointStore, "save", full)
+    with pytest.raises(UserError, match="No space left"):
+        augan.train(bars_npz, images=64, out=run.path, resume=True)
+    assert augan.load(run.path).sample(1).isfinite().all()  # what was there before stays
+
+
+@pytest.mark.parametrize("place", ["data", "measures"])
+def test_interrupted_before_the_first_round(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = (pictures((12, 16, 16)), np.arange(12) % 2)
+
+    def stop(*arguments: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    name = "augan.training.loop.QualityMeter" if place == "measures" else "augan.training.loop.Trainer._open_folder"
+    with monkeypatch.context() as patch:
+        patch.setattr(name, stop)
+        with pytest.raises(augan.Interrupted if place == "measures" else KeyboardInterrupt):
+            augan.train(images, images=32, out=tmp_path / "run", settings=TINY)
+    assert (tmp_path / "run").exists() == (place == "measures")
+    if place == "measures":
+        assert augan.train(images, out=tmp_path / "run", resume=True).summary()["state"] == "finished"
+
+
+def test_same_seed_same_images_through_every_door(tiny_run: augan.Run, tmp_path: Path) -> None:
+    """What `sample` gives is what files hold, however they were written."""
+    from PIL import Image
+
+    from augan.core.item import from_unit
+
+    model = tiny_run.load()
+    expected = from_unit(model.sample(20, seed=3))
+    augan.generate(model, 20, tmp_path / "a.npz", seed=3)
+    augan.generate(augan.load(tiny_run.path), 20, tmp_path / "a", seed=3)
+    assert np.array_equal(np.load(tmp_path / "a.npz")["images"], expected)
+    loose = {int(path.stem): np.asarray(Image.open(path)) for path in (tmp_path / "a").rglob("*.png")}
+    assert np.array_equal(np.stack([loose[i] for i in range(20)])[..., None], expected)

@@ -23,7 +23,7 @@ from augan.core.files import require_absent
 from augan.data import Source, class_counts, inspect, open
 from augan.game import Objective
 from augan.recipes import Budget, recipe_config
-from augan.training import ConsoleObserver, Observer, RunConfig, Trainer
+from augan.training import ConsoleObserver, DataConfig, Observer, RunConfig, Trainer
 
 RUNS = Path("runs")
 
@@ -45,21 +45,32 @@ def resolve(
     Raises:
         UserError: data that cannot be opened, an unknown recipe or setting, two budgets.
     """
-    minimum = _setting(settings, "data.min_images_per_class")
-    source = open(data, size=size, strict=strict, min_images_per_class=minimum)
-    config = recipe_config(
-        recipe, source.item, len(source), class_counts(source), Budget(minutes=minutes, images=images)
-    )
+    reading = _reading(settings, size, strict)
+    source = _open(data, reading)
+    budget = Budget(minutes=minutes, images=images)
+    config = recipe_config(recipe, source.item, len(source), class_counts(source), budget, device)
     own = {
         "seed": seed,
         "training.device": device,
-        "data.path": str(data) if isinstance(data, str | Path) else None,
-        "data.size": None if size is None else str(size),
-        "data.strict": strict,
-        "data.min_images_per_class": minimum,
+        "data.size": reading.size,
+        "data.strict": reading.strict,
+        "data.min_images_per_class": reading.min_images_per_class,
     }
     config = override(config, [f"{key}={json.dumps(value)}" for key, value in own.items()])
-    return source, override(config, settings)
+    config = override(config, settings)
+    path = str(data) if isinstance(data, str | Path) else None
+    return source, override(config, [f"data.path={json.dumps(path)}"])
+
+
+def _reading(settings: Sequence[str], size: int | str | None, strict: bool) -> DataConfig:
+    """How the data is to be read: needed before there is a recipe. Settings win over arguments."""
+    given = DataConfig(size=None if size is None else str(size), strict=strict)
+    wanted = [text for text in settings if text.strip().startswith("data.")]
+    return override(RunConfig(data=given), wanted).data
+
+
+def _open(data: Any, reading: DataConfig) -> Source:
+    return open(data, size=reading.size, strict=reading.strict, min_images_per_class=reading.min_images_per_class)
 
 
 def train(
@@ -170,14 +181,6 @@ def _require_outside(folder: Path, source: Source) -> None:
         raise UserError(f"{folder} lies inside the data, {origin.path}, which stays as it is. Choose another --out.")
 
 
-def _setting(settings: Sequence[str], key: str) -> int:
-    """The value of a setting that is needed before there is a configuration."""
-    values = [text.split("=", 1)[1] for text in settings if text.split("=", 1)[0].strip() == key and "=" in text]
-    if values and not (values[-1].strip().isascii() and values[-1].strip().isdigit()):
-        raise UserError(f"--set {key}={values[-1]}: a whole number is expected.")
-    return int(values[-1]) if values else 0
-
-
 def resolve_resumed(
     data: Any,
     out: Path | str | None,
@@ -201,8 +204,7 @@ def resolve_resumed(
     config = override(config, settings)
     if device != "auto":
         config = override(config, [f"training.device={device}"])
-    kept = config.data
-    source = open(data, size=kept.size, strict=kept.strict, min_images_per_class=kept.min_images_per_class)
+    source = _open(data, config.data)
     return source, config
 
 
@@ -243,8 +245,7 @@ def augment(
     model = run if isinstance(run, Model) else None if run is None else load_model(run)
     if model is not None and size is None:
         size = f"{model.item.height}x{model.item.width}"
-    minimum = _setting(settings, "data.min_images_per_class")
-    source = open(data, size=size, strict=strict, min_images_per_class=minimum)
+    source = _open(data, _reading(settings, size, strict))
     check_out(source, target)
     plan_additions(source, strategy)  # a wrong strategy fails before minutes of training
     if model is None:

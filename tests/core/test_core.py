@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from augan.core import files
 from augan.core.devices import autocast_dtype, choose_device
 from augan.core.errors import UserError
 from augan.core.files import (
@@ -156,3 +157,34 @@ def test_sheet_places_images_in_reading_order() -> None:
     images = np.stack([np.full((64, 64, 1), value, dtype=np.uint8) for value in (10, 20, 30, 40)])
     picture = np.asarray(sheet(images, 2, scale=1))
     assert [picture[30, 30, 0], picture[30, 96, 0], picture[96, 30, 0], picture[96, 96, 0]] == [10, 20, 30, 40]
+
+
+def test_folders_of_many_files_are_flushed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[object] = []
+    monkeypatch.setattr(files, "_sync", flushed.append)
+    monkeypatch.setattr(files.os, "sync", lambda: flushed.append("all"))
+    for count in (3, files.MANY_FILES + 1):
+        with atomic_folder(tmp_path / str(count)) as temporary:
+            for i in range(count):
+                (temporary / str(i)).touch()
+    assert len(flushed) == 4
+    assert flushed[-1] == "all"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RuntimeError("I/O error: No space left on device (os error 28)"), "No space left"),
+        (RuntimeError("I/O error: Permission denied (os error 13)"), "Not allowed"),
+        (OSError("1600 requested and 12 written"), "No space left"),
+        (OSError("ffmpeg failed: av_interleaved_write_frame(): No space left on device"), "No space left"),
+        (OSError(errno.ENAMETOOLONG, "long"), "Cannot write"),
+        (NotADirectoryError(errno.ENOTDIR, "file"), "Cannot write"),
+    ],
+)
+def test_disk_errors_in_other_clothes(error: Exception, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message), disk_errors(tmp_path / "a"):
+        raise error
+    for other in (ValueError("5 requested and 4 written"), KeyError("x"), OSError(errno.EIO, "broken")):
+        with pytest.raises(type(other)), disk_errors(tmp_path / "a"):
+            raise other

@@ -188,3 +188,11 @@ def test_measure_says_which_side_is_wrong(extractor: Extractor) -> None:
         measure(extractor, bad, good)
     with pytest.raises(UserError, match="there are 3 real ones"):
         measure(extractor, good[:3], good)
+
+
+@pytest.mark.parametrize("steps", [50, 100])
+def test_the_smallest_images_give_finite_features(steps: int) -> None:
+    """Maps of 8x8 images shrink to one pixel, where convolutions in bfloat16 gave NaN."""
+    tiny = augan.open(shapes(COUNTS), size=8)
+    space = train_extractor(tiny, steps=steps)
+    assert np.isfinite(space.features_of(tiny, np.arange(len(tiny)))).all()

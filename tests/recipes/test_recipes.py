@@ -65,16 +65,6 @@ def test_auto_raises_gamma_with_the_pixels() -> None:
     assert auto(facts(side=64)).game.r1_gamma == 4 * auto(facts(side=32)).game.r1_gamma == 2.0
 
 
-def test_auto_augments_small_sets_and_says_so() -> None:
-    assert auto(facts(count=50_000)).game.augmentation == ()
-    some = auto(facts(count=500))
-    many = auto(facts(count=100))
-    assert some.game.augmentation == ("translation",)
-    assert many.game.augmentation == ("colour", "translation", "cutout")
-    assert auto(facts(count=100, channels=1)).game.augmentation == ("translation", "cutout")
-    assert any("translation" in reason for reason in many.reasons)
-
-
 def test_auto_says_why() -> None:
     reasons = " ".join(auto(facts()).reasons)
     assert "width 32" in reasons

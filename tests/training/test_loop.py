@@ -189,6 +189,20 @@ def test_best_checkpoint_has_the_lowest_distance(bars_npz: Path, tmp_path: Path)
     assert len(list((run.path / "checkpoints").glob("[0-9]*"))) <= 2
 
 
+def test_unmeasured_the_newest_checkpoint_is_the_best(bars_npz: Path, tmp_path: Path) -> None:
+    settings = [*TINY, "training.measure_images=0", "training.snapshots=4"]
+    run = augan.train(bars_npz, images=128, out=tmp_path / "run", recipe="strided", settings=settings)
+    assert run.store.best() == run.store.last()
+
+
+@pytest.mark.parametrize("text", ["8", "8x8", '"8"'])
+def test_size_as_a_setting_is_applied_and_resumes(text: str, bars_npz: Path, tmp_path: Path) -> None:
+    settings = [*TINY, f"data.size={text}"]
+    run = augan.train(bars_npz, images=32, out=tmp_path / "run", recipe="strided", settings=settings)
+    assert run.load().item.height == 8
+    assert augan.train(bars_npz, images=64, out=run.path, resume=True).summary()["images_seen"] == 64
+
+
 def test_own_discriminator_of_any_kind(bars: augan.Source, tmp_path: Path) -> None:
     class Linear(torch.nn.Module):
         def __init__(self) -> None:

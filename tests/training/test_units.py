@@ -136,6 +136,12 @@ def test_wrong_settings_are_one_clear_line(assignment: str, message: str) -> Non
     assert "\n" not in str(error.value)
 
 
+def test_one_name_makes_a_list_and_a_number_may_be_text() -> None:
+    config = override(RunConfig(), ["game.augmentation=flip", "data.size=8"])
+    assert config.game.augmentation == ("flip",)
+    assert config.data.size == "8"
+
+
 def test_unknown_keys_in_files_are_errors() -> None:
     value = to_dict(RunConfig())
     value["training"]["extra"] = 1

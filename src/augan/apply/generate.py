@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -214,10 +216,32 @@ def _write_mp4(
     scale = max(1, round(256 / model.item.width))
     width, height = model.item.width * scale, model.item.height * scale
     size = (width - width % 2, height - height % 2)  # as the codec wants it
+    frames = interpolation(model, count, classes, truncation, seed)
+    pictures = (to_pillow(frame).convert("RGB").resize(size, Image.Resampling.NEAREST) for frame in frames)
     with atomic_file(path) as temporary:
-        film = ffmpeg.write_frames(str(temporary), size, fps=FRAMES_PER_SEC, codec="libx264", macro_block_size=2)
-        film.send(None)
-        with closing(film):
-            for frame in interpolation(model, count, classes, truncation, seed):
-                film.send(np.asarray(to_pillow(frame).convert("RGB").resize(size, Image.Resampling.NEAREST)).tobytes())
+        _encode(ffmpeg.get_ffmpeg_exe(), pictures, size, temporary)
     tick(count)
+
+
+def _encode(ffmpeg: str, pictures: Iterator[Image.Image], size: tuple[int, int], path: Path) -> None:
+    """Feeds RGB pictures to ffmpeg one by one.
+
+    Raises:
+        OSError: what ffmpeg said when it failed.
+    """
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", str(FRAMES_PER_SEC), "-i", "-"]
+    film = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-y", str(path)]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen([ffmpeg, "-loglevel", "error", *raw, *film], stdin=subprocess.PIPE, stderr=said)
+        assert process.stdin is not None
+        try:
+            with suppress(BrokenPipeError), process.stdin as pipe:  # why it went away is told below
+                for picture in pictures:
+                    pipe.write(picture.tobytes())
+            code = process.wait()
+        finally:
+            process.kill()
+            process.wait()
+        if code:
+            said.seek(0)
+            raise OSError(f"ffmpeg failed: {said.read().decode(errors='replace')}")

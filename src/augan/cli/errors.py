@@ -63,7 +63,7 @@ def _usage(error: Any) -> BaseException:
     """A wrong option or command in one line that names the help; help itself (no arguments) as it is."""
     if type(error).__name__ == "NoArgsIsHelpError":
         return error
-    command = error.ctx.command_path if error.ctx is not None else "augan"
+    command = " ".join(["augan", *(error.ctx.command_path.split()[1:] if error.ctx is not None else [])])
     text = error.format_message().strip()
     _say(f"Error: {text}{'' if text.endswith(('.', '?')) else '.'} `{command} --help` lists what there is.")
     return typer.Exit(2)

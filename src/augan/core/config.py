@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import typing
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -53,8 +54,16 @@ def override(config: T, assignments: Iterable[str]) -> T:
                 raise UserError(f"--set {path}: '{parent}' holds a plain value, not a group of settings.")
             node, kind = node[parent], _field_type(kind, parent)
         _check_key(kind, leaf, path)
-        node[leaf] = _parse(text.strip())
+        node[leaf] = _field_value(kind, leaf, text.strip())
     return from_dict(type(config), values)
+
+
+def _field_value(kind: Any, name: str, text: str) -> Any:
+    """JSON, or plain text; text stays text where a setting takes text ("8" for a size), one name makes a list."""
+    value, wanted = _parse(text), _field_type(kind, name)
+    if isinstance(value, int | float) and not isinstance(value, bool) and wanted in (str, str | None):
+        return text
+    return [value] if typing.get_origin(wanted) is tuple and isinstance(value, str) else value
 
 
 def _parse(text: str) -> Any:
@@ -65,8 +74,6 @@ def _parse(text: str) -> Any:
 
 
 def _field_type(kind: Any, name: str) -> Any:
-    import typing
-
     return typing.get_type_hints(kind)[name]
 
 

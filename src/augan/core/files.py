@@ -16,6 +16,9 @@ from typing import Any
 
 from augan.core.errors import AuganError, UserError
 
+MANY_FILES = 256
+"""From here on, one flush of the whole disk is faster than one for each file (a millisecond and more)."""
+
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 NO_PLACE = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP)
@@ -60,6 +63,11 @@ def require_absent(path: Path, remedy: str = "Choose another --out, or remove it
         if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
             return
         there = path.exists() or path.is_symlink()
+        for parent in path.parents:
+            if parent.exists():
+                if not parent.is_dir():
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+                break
     if there:
         raise UserError(f"{path} exists already, and augan overwrites nothing. {remedy}")
 
@@ -115,8 +123,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             os.chmod(temporary, 0o777 & ~_umask())
-            for file in temporary.rglob("*"):
-                if file.is_file():
+            files = [file for file in temporary.rglob("*") if file.is_file()]
+            if len(files) > MANY_FILES and hasattr(os, "sync"):
+                os.sync()
+            else:
+                for file in files:
                     _sync(file)
             os.replace(temporary, path)
         finally:

@@ -91,7 +91,6 @@ def _balance(facts: Facts) -> tuple[float, list[str]]:
 def _strided(facts: Facts, name: str, width: int, planned: float, reasons: list[str]) -> RunConfig:
     balance, why = _balance(facts)
     gamma = _gamma(facts)
-    augmentation, also = _augmentation(facts, planned)
     rate = 1.6e-3 * min(1.0, 32 / width)
     long_run = planned > 100_000
     return RunConfig(
@@ -104,7 +103,6 @@ def _strided(facts: Facts, name: str, width: int, planned: float, reasons: list[
             r2_gamma=gamma,
             penalty_interval=4,
             matching=0.2 if len(facts.classes) > 1 else 0.0,
-            augmentation=augmentation,
         ),
         training=TrainingConfig(
             **_budget(facts),
@@ -113,27 +111,13 @@ def _strided(facts: Facts, name: str, width: int, planned: float, reasons: list[
             learning_rate_end=rate / 8 if long_run else rate,
             ema_half_life_images=max(5_000.0, 0.02 * planned),
         ),
-        reasons=(*reasons, *why, *also),
+        reasons=(*reasons, *why),
     )
 
 
 def _gamma(facts: Facts) -> float:
     """0.5 at 32x32, in proportion to the number of pixels: squared gradients grow with it."""
     return 0.5 * facts.canvas_pixels / 1024
-
-
-def _augmentation(facts: Facts, planned: float) -> tuple[tuple[str, ...], list[str]]:
-    """None while images are seen a few times; more, the more often the discriminator sees each."""
-    epochs = planned / max(1, facts.count)
-    if epochs <= 40:
-        return (), []
-    names = ("translation",) if epochs <= 120 else ("translation", "cutout")
-    if facts.item.channels >= 3 and epochs > 120:
-        names = ("colour", *names)
-    return names, [
-        f"the discriminator sees images under {' + '.join(names)}, as each of {facts.count:,} comes up about "
-        f"{epochs:,.0f} times"
-    ]
 
 
 def strided(facts: Facts) -> RunConfig:

@@ -21,7 +21,7 @@ class DataConfig:
     Attributes:
         path: where it is; null where it came as a Python object.
         size: "32", "48x80" or null for the policy in docs/data.md.
-        strict: fail on the first unreadable file instead of leaving it out.
+        strict: fail on unreadable files instead of leaving them out.
         min_images_per_class: leave smaller classes out.
         balance: 0 draws every image equally often, 1 every class.
     """
@@ -38,8 +38,8 @@ class TrainingConfig:
     """How long and how fast to train.
 
     Attributes:
-        minutes: time budget of the loop, on the clock, measures and samples included; or
-        images: real images to show to the discriminator. Exactly one of the two is given.
+        minutes: time budget of the loop, on the clock, measures and samples included. Or give images.
+        images: budget in real images shown to the discriminator. Exactly one of the two is given.
         batch: images a turn.
         learning_rate, learning_rate_end: of Adam, by a half cosine over the run. Both players.
         discriminator_rate: the discriminator's rate as a multiple of the generator's.

@@ -129,7 +129,7 @@ class Trainer:
                     self._tick((counters.images_seen - last_images) / (now - last_tick))
                     last_tick, last_images = now, counters.images_seen
                 if signalled() or self._should_stop():
-                    self._save(best=False)
+                    self._save(best=self._meter is None)
                     self.observer.end("interrupted")
                     raise Interrupted(f"Stopped and saved in {self.folder}. Go on with --resume.")
                 if self._snapshot_due(fraction):
@@ -137,7 +137,7 @@ class Trainer:
                     last_save = last_tick = time.monotonic()
                     last_images = counters.images_seen
                 elif now - last_save > SAVE_EVERY_SEC:
-                    self._save(best=False)
+                    self._save(best=self._meter is None)
                     last_save = time.monotonic()
         return self._finish()
 
@@ -325,7 +325,7 @@ class Trainer:
             quality = self._meter.measure(self.model, max(5, self.config.training.measure_images))
             counters.diversity = quality.diversity
             self._log({"quality": quality.to_json()})
-        best = quality is not None and quality.frechet < counters.best_frechet
+        best = quality is None or quality.frechet < counters.best_frechet  # unmeasured, the newest is the best
         if best and quality is not None:
             counters.best_frechet = quality.frechet
         self._save(best)
