@@ -40,7 +40,7 @@ class ConsoleObserver(Observer):
         self._quality = ""
 
     def begin(self, folder: Path, lines: Sequence[str]) -> None:
-        self.console.print(f"[bold]Training into {folder}[/bold]", highlight=False, soft_wrap=True)
+        self.console.print(Text(f"Training into {folder}", style="bold"), soft_wrap=True)
         for line in lines:
             self.console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
