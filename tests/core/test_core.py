@@ -26,7 +26,7 @@ from augan.core.files import (
 )
 from augan.core.item import ItemSpec, from_unit, to_unit
 from augan.core.optional import require
-from augan.core.pictures import save_gif, save_image, sheet
+from augan.core.pictures import save_gif, sheet, to_pillow
 from augan.core.rng import derive, numpy_stream, torch_stream
 
 
@@ -145,7 +145,7 @@ def test_pictures(channels: int, tmp_path: Path) -> None:
     picture = sheet(images, 3, ["one", "two"])
     assert picture.mode == "RGB"
     assert picture.width > 3 * 60
-    save_image(images[0], tmp_path / "a.png")
+    to_pillow(images[0]).save(tmp_path / "a.png")
     save_gif(tmp_path / "a.gif", list(images))
     from PIL import Image
 

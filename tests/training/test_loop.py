@@ -125,7 +125,12 @@ def test_stopped_before_the_first_checkpoint_starts_anew(bars_npz: Path, tmp_pat
 def test_divergence_stops_with_the_last_good_checkpoint_named(bars: augan.Source, tmp_path: Path) -> None:
     _, config = resolve(bars, images=10_000, recipe="strided", settings=[*TINY, "training.snapshots=200"])
 
+    ends: list[str] = []
+
     class Poison(Observer):
+        def end(self, state: str) -> None:
+            ends.append(state)
+
         def snapshot(self, images_seen: int, *rest: Any) -> None:
             with torch.no_grad():
                 next(trainer.state.discriminator.parameters()).fill_(torch.nan)
@@ -133,6 +138,7 @@ def test_divergence_stops_with_the_last_good_checkpoint_named(bars: augan.Source
     trainer = Trainer(bars, config, tmp_path / "run", observer=Poison())
     with pytest.raises(AuganError, match=r"not finite after \d+ images.*last good checkpoint is .*checkpoints/\d+"):
         trainer.run()
+    assert ends == ["failed"]  # so that a live display lets go of the terminal before the error is shown
     assert augan.load(tmp_path / "run").sample(2).isfinite().all()
 
 

@@ -20,12 +20,6 @@ def to_pillow(image: Picture) -> Image.Image:
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
 
-def save_image(image: Picture, path: Path) -> None:
-    """Writes one image; the format follows the name."""
-    with atomic_file(path) as temporary:
-        to_pillow(image).save(temporary, optimize=False)
-
-
 def sheet(
     images: Pictures, columns: int, row_names: Sequence[str] | None = None, scale: int | None = None
 ) -> Image.Image:

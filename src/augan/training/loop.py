@@ -107,6 +107,19 @@ class Trainer:
             Interrupted: stopped by Ctrl-C, SIGTERM or `should_stop`; everything is saved, `resume=True` goes on.
             AuganError: training diverged; the last good checkpoint is named.
         """
+        state = "failed"
+        try:
+            run = self._play(resume)
+            state = "finished"
+        except Interrupted:
+            state = "interrupted"
+            raise
+        finally:
+            self.observer.end(state)
+        return run
+
+    def _play(self, resume: bool) -> Run:
+        """The run itself: prepare, resume, round after round, and an end that is written down."""
         self._open_folder(resume)
         self.observer.begin(self.folder, self._summary())
         self._prepare_measures()
@@ -130,7 +143,6 @@ class Trainer:
                     last_tick, last_images = now, counters.images_seen
                 if signalled() or self._should_stop():
                     self._save(best=self._meter is None)
-                    self.observer.end("interrupted")
                     raise Interrupted(f"Stopped and saved in {self.folder}. Go on with --resume.")
                 if self._snapshot_due(fraction):
                     self._snapshot()
@@ -373,7 +385,6 @@ class Trainer:
             "images_per_sec": counters.images_seen / max(counters.elapsed_sec, 1e-9),
         }
         write_json(self.folder / "result.json", result)
-        self.observer.end("finished")
         return Run(self.folder)
 
 

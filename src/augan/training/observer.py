@@ -50,4 +50,4 @@ class Observer:
         """Samples (and measures) were taken and a checkpoint was written."""
 
     def end(self, state: str) -> None:
-        """The loop has ended: 'finished' or 'interrupted'."""
+        """The run has ended, however it did: 'finished', 'interrupted' or 'failed' (an error follows)."""
