@@ -30,7 +30,8 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
-        raise UserError(f"{path} is not a zip file, or it is damaged ({error}). Download or pack it again.") from error
+        kind = "an .npz file" if path.suffix.lower() == ".npz" else "a zip file"
+        raise UserError(f"{path} is not {kind}, or it is damaged ({error}). Download or pack it again.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}). Check its permissions.") from error
 
