@@ -46,7 +46,7 @@ def measure(seed: int, folder: Path, judge: object) -> list[object]:
         images, labels = archive["images"], archive["labels"]
     right = judge.predict(images.reshape(len(images), -1) / 255) == labels  # type: ignore[attr-defined]
     result = json.loads((run / "result.json").read_text())
-    quality = json.loads((out / "quality.json").read_text())
+    quality = json.loads((out / "quality.json").read_text())["measures"]
     worst = min(right[labels == label].mean() for label in range(10))
     return [
         seed,
@@ -55,11 +55,11 @@ def measure(seed: int, folder: Path, judge: object) -> list[object]:
         f"{result['images_per_sec']:.0f}",
         f"{right.mean():.2%}",
         f"{worst:.2%}",
-        f"{quality['agreement']:.2%}",
-        f"{quality['frechet']:.2f}",
-        f"{quality['precision']:.2f}",
-        f"{quality['recall']:.2f}",
-        f"{quality['diversity']:.2f}",
+        f"{quality['agreement']['value']:.2%}",
+        f"{quality['frechet']['value']:.2f}",
+        f"{quality['precision']['value']:.2f}",
+        f"{quality['recall']['value']:.2f}",
+        f"{quality['diversity']['value']:.2f}",
     ]
 
 

@@ -22,14 +22,16 @@ from augan.core.version import __version__
 prepare_environment()
 
 if TYPE_CHECKING:
-    from augan.api import augment, evaluate, generate, inspect, load, open, train
+    from augan.api import augment, compare_runs, evaluate, generate, inspect, load, open, train
     from augan.checkpoint import Model, Run
     from augan.core.errors import AuganError, Interrupted, UserError
     from augan.data import Source
     from augan.training import Trainer
 
 _HOMES = {
-    **dict.fromkeys(("augment", "evaluate", "generate", "inspect", "load", "open", "train"), "augan.api"),
+    **dict.fromkeys(
+        ("augment", "compare_runs", "evaluate", "generate", "inspect", "load", "open", "train"), "augan.api"
+    ),
     **dict.fromkeys(("Model", "Run"), "augan.checkpoint"),
     **dict.fromkeys(("AuganError", "Interrupted", "UserError"), "augan.core.errors"),
     "Source": "augan.data",
@@ -46,6 +48,7 @@ __all__ = [
     "UserError",
     "__version__",
     "augment",
+    "compare_runs",
     "evaluate",
     "generate",
     "inspect",

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from augan.apply import Augmented, check_out, evaluate, generate, plan_additions
+from augan.apply import Augmented, Contest, check_out, compare_runs, evaluate, generate, plan_additions
 from augan.apply import augment as _augment
 from augan.checkpoint import CheckpointStore, Model, Run, load_model
 from augan.core.config import from_dict, override
@@ -22,6 +22,7 @@ from augan.core.errors import Interrupted, UserError
 from augan.core.files import require_absent
 from augan.data import Source, class_counts, inspect, open
 from augan.game import Objective
+from augan.metrics import Evaluation
 from augan.recipes import Budget, recipe_config
 from augan.training import ConsoleObserver, DataConfig, Observer, RunConfig, Trainer
 
@@ -256,10 +257,13 @@ def augment(
 
 __all__ = [
     "Augmented",
+    "Contest",
+    "Evaluation",
     "Model",
     "Run",
     "Source",
     "augment",
+    "compare_runs",
     "evaluate",
     "generate",
     "inspect",

@@ -73,7 +73,7 @@ def test_a_day_with_augan(bars_folder: Path, tmp_path: Path) -> None:
     grown = call("augment", bars_folder, "--run", run, "--out", tmp_path / "more", "--strategy", "low=25", "--json")
     assert json.loads(grown.stdout)["added"] == {"high": 0, "low": 5, "middle": 0}
     judged = json.loads(call("evaluate", run, "--against", bars_folder, "--json").stdout)
-    assert judged["fake_images"] == 110
+    assert judged["fake"]["images"] == 110
     assert "Fréchet" in call("evaluate", tmp_path / "more", "--against", bars_folder).stdout
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 import augan
 from augan.core.errors import UserError
 from augan.core.item import to_unit
-from augan.metrics import Extractor, cached_extractor, in_domain, measure, train_extractor
+from augan.metrics import InDomainSpace, cached_extractor, in_domain, measure, train_extractor
 from common import shapes
 
 COUNTS = {"high": 60, "middle": 60, "low": 60}
@@ -25,11 +25,11 @@ def data() -> augan.Source:
 
 
 @pytest.fixture(scope="module")
-def extractor(data: augan.Source) -> Extractor:
+def extractor(data: augan.Source) -> InDomainSpace:
     return train_extractor(data, steps=60)
 
 
-def test_classifier_learns_and_says_how_well(extractor: Extractor, data: augan.Source) -> None:
+def test_classifier_learns_and_says_how_well(extractor: InDomainSpace, data: augan.Source) -> None:
     assert extractor.name == "in-domain classifier"
     assert extractor.accuracy is not None
     assert extractor.accuracy > 0.9
@@ -41,14 +41,14 @@ def test_classifier_learns_and_says_how_well(extractor: Extractor, data: augan.S
     assert (probabilities.argmax(1) == labels).mean() > 0.9
 
 
-def test_features_do_not_depend_on_the_batch(extractor: Extractor, data: augan.Source) -> None:
+def test_features_do_not_depend_on_the_batch(extractor: InDomainSpace, data: augan.Source) -> None:
     images = to_unit(data.items(np.arange(20)))
     one_by_one = np.concatenate([extractor.features(image[None]) for image in images])
     np.testing.assert_allclose(extractor.features(images), one_by_one, atol=1e-4)
     np.testing.assert_allclose(extractor.features_of(data, np.arange(20)), one_by_one, atol=1e-4)
 
 
-def test_same_seed_same_space(extractor: Extractor, data: augan.Source) -> None:
+def test_same_seed_same_space(extractor: InDomainSpace, data: augan.Source) -> None:
     before = torch.get_rng_state()
     assert train_extractor(data, steps=60).hash == extractor.hash
     assert train_extractor(data, steps=60, seed=1).hash != extractor.hash
@@ -88,7 +88,7 @@ def test_cache_gives_the_same_space_and_survives_damage(data: augan.Source, tmp_
     assert cached_extractor(data, data.key, tmp_path, steps=5).hash == first.hash
 
 
-def test_measures_of_good_and_bad_samples(extractor: Extractor, data: augan.Source) -> None:
+def test_measures_of_good_and_bad_samples(extractor: InDomainSpace, data: augan.Source) -> None:
     labels = np.asarray(data.labels)
     real = extractor.features_of(data, np.arange(len(data)))
     fresh, asked = shapes(COUNTS, seed=7)
@@ -111,17 +111,17 @@ def test_measures_of_good_and_bad_samples(extractor: Extractor, data: augan.Sour
     assert good.to_json()["features_hash"] == extractor.hash
 
 
-def test_copies_are_seen(extractor: Extractor, data: augan.Source) -> None:
+def test_copies_are_seen(extractor: InDomainSpace, data: augan.Source) -> None:
     real = extractor.features_of(data, np.arange(len(data)))
     assert measure(extractor, real, real.copy()).near_copies > 0.9
     fresh = extractor.features(to_unit(shapes(COUNTS, seed=9)[0]))
     assert measure(extractor, real, fresh).near_copies < 0.2
 
 
-def test_bad_input(extractor: Extractor) -> None:
+def test_bad_input(extractor: InDomainSpace) -> None:
     real = np.random.default_rng(0).random((20, 128)).astype(np.float32)
-    with pytest.raises(UserError, match="at least 5"):
-        measure(extractor, real, real[:4])
+    with pytest.raises(UserError, match="at least 6"):
+        measure(extractor, real, real[:5])
     with pytest.raises(UserError, match="not finite"):
         measure(extractor, real, np.full((6, 128), np.nan, np.float32))
 
@@ -156,7 +156,7 @@ def test_another_process_that_was_faster_is_no_error(
 ) -> None:
     train = in_domain.train_extractor
 
-    def slowly(*arguments: Any, **options: Any) -> Extractor:
+    def slowly(*arguments: Any, **options: Any) -> InDomainSpace:
         monkeypatch.setattr(in_domain, "train_extractor", train)
         cached_extractor(data, data.key, tmp_path, steps=3)
         return train(*arguments, **options)
@@ -176,11 +176,11 @@ def test_large_images_are_averaged_down(height: int, width: int, reduced: tuple[
     torch.testing.assert_close(small.mean(), images.mean(), atol=5e-3, rtol=0)
 
 
-def test_features_of_nothing(extractor: Extractor, data: augan.Source) -> None:
+def test_features_of_nothing(extractor: InDomainSpace, data: augan.Source) -> None:
     assert extractor.features_of(data, np.arange(0)).shape == (0, 128)
 
 
-def test_measure_says_which_side_is_wrong(extractor: Extractor) -> None:
+def test_measure_says_which_side_is_wrong(extractor: InDomainSpace) -> None:
     good, bad = np.random.default_rng(0).random((6, 128)), np.full((6, 128), np.inf)
     with pytest.raises(UserError, match="generated images are not finite"):
         measure(extractor, good, bad)

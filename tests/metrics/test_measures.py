@@ -7,10 +7,9 @@ import pytest
 import scipy.linalg
 
 from augan.core.errors import UserError
-from augan.metrics import diversity, frechet_distance, nearest_distances, precision_recall
-from augan.metrics.evaluate import _near_copies
+from augan.metrics import diversity, frechet_distance, manifolds, near_copies, nearest_distances, precision_recall
 from augan.metrics.frechet import frechet_from_moments, moments
-from augan.metrics.manifold import covered, neighbour_radii
+from augan.metrics.manifold import neighbour_radii
 
 
 def normal(n: int, d: int, seed: int = 0, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
@@ -134,12 +133,16 @@ def test_recall_falls_with_each_lost_mode() -> None:
     assert recalls[0] - recalls[3] > 0.6
 
 
-def test_nearest_distances_and_coverage_in_chunks() -> None:
-    points, support = normal(2100, 3), normal(1100, 3, 1)
+def test_precision_of_many_blocks_agrees_with_brute_force() -> None:
+    points, support = normal(2500, 3, 1, 1.4), normal(2100, 3)
+    found = manifolds(support, points)
     full = np.sqrt(((points[:, None].astype(np.float64) - support[None]) ** 2).sum(2))
-    np.testing.assert_allclose(nearest_distances(points, support), full.min(1), rtol=1e-6)
-    radii = neighbour_radii(support, 2)
-    assert covered(points, support, radii) == (full <= radii).any(1).mean()
+    radii, wide = neighbour_radii(support, 3), neighbour_radii(support, 5)
+    assert np.array_equal(found.precision, (full <= radii).any(1))
+    assert np.array_equal(found.recall, (full <= neighbour_radii(points, 3)[:, None]).any(0))
+    np.testing.assert_allclose(found.density, (full <= wide).sum(1) / 5)
+    assert np.array_equal(found.coverage, (full <= wide).any(0))
+
 
 
 def test_diversity_does_not_depend_on_the_order_of_the_data() -> None:
@@ -163,11 +166,11 @@ def test_planted_copies_are_found_also_where_real_images_repeat(repeated: int) -
     real[:repeated] = real[:1]
     fresh = normal(200, 6, 1)
     planted = np.concatenate([fresh[:150], real[300:350]])
-    assert _near_copies(real, planted) == pytest.approx(0.25, abs=0.04)
-    assert _near_copies(real, fresh) < 0.05
+    assert near_copies(real, planted).mean() == pytest.approx(0.25, abs=0.04)
+    assert near_copies(real, fresh).mean() < 0.05
 
 
 def test_near_copies_where_all_real_images_are_the_same() -> None:
     real = np.ones((20, 3))
-    assert _near_copies(real, np.ones((10, 3))) == 1.0
-    assert _near_copies(real, np.zeros((10, 3))) == 0.0
+    assert near_copies(real, np.ones((10, 3))).mean() == 1.0
+    assert near_copies(real, np.zeros((10, 3))).mean() == 0.0

@@ -1,20 +1,26 @@
 """What people come for: samples, a balanced data set, measures."""
 
 from augan.apply.augment import Augmented, augment, check_model, plan_additions
+from augan.apply.contest import Contest, compare_runs
 from augan.apply.evaluate import evaluate, is_run
 from augan.apply.generate import generate, interpolation
 from augan.apply.layouts import check_out
 from augan.apply.strategy import images_to_add
+from augan.apply.wording import describe_measure, interval
 
 __all__ = [
     "Augmented",
+    "Contest",
     "augment",
     "check_model",
     "check_out",
+    "compare_runs",
+    "describe_measure",
     "evaluate",
     "generate",
     "images_to_add",
     "interpolation",
+    "interval",
     "is_run",
     "plan_additions",
 ]

@@ -15,7 +15,7 @@ from augan.checkpoint import Model
 from augan.core.errors import UserError
 from augan.core.item import from_unit, to_unit
 from augan.data import Source, cache_folder, class_counts
-from augan.metrics import Extractor, cached_extractor, nearest_distances
+from augan.metrics import InDomainSpace, cached_extractor, nearest_distances
 
 BATCH = 64
 
@@ -126,7 +126,7 @@ class _Batches:
         added: dict[str, int],
         seed: int,
         truncation: float,
-        extractor: Extractor,
+        extractor: InDomainSpace,
         items: list[dict[str, Any]],
         tick: Callable[[int], None],
     ) -> None:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from augan import data as datasets
+from augan.apply.report import write_report
 from augan.checkpoint import Model, load_model
 from augan.core.errors import UserError
+from augan.core.files import require_absent
 from augan.core.item import ItemSpec, from_unit, to_unit
-from augan.data import Source, cache_folder
-from augan.metrics import Quality, cached_extractor, measure
+from augan.data import ArraySource, Source, cache_folder
+from augan.metrics import (
+    MOST_SHOWN,
+    Comparison,
+    Evaluation,
+    FeatureSpace,
+    Side,
+    accuracy_scores,
+    cached_features,
+    evaluation_of,
+    open_space,
+)
+from augan.metrics.evaluation import Origin
 
 COUNT = 2_000
+Space = str | Path | nn.Module | FeatureSpace
 
 
 def is_run(path: Any) -> bool:
@@ -25,67 +42,246 @@ def is_run(path: Any) -> bool:
     return run or (Path(path) / "model.json").is_file()
 
 
-def evaluate(target: Any, against: Any, *, count: int = COUNT, seed: int = 0) -> Quality:
-    """Measures `target` against real data, in the feature space of the real data.
+def evaluate(
+    target: Any,
+    against: Any,
+    *,
+    holdout: Any = None,
+    features: Space = "in-domain",
+    count: int = COUNT,
+    size: int | str | None = None,
+    accuracy_score: bool = False,
+    seed: int = 0,
+    html: Path | str | None = None,
+) -> Evaluation:
+    """Measures `target` against real data.
 
     Args:
         target: a model, a run folder, or images in any form that `augan.open` reads (no GAN needs to be involved).
-        against: the real data, likewise. It is opened at the target's size.
+        against: the real data, likewise: what the generator has learnt from. For a model it is opened at the model's
+            size.
+        holdout: real images that the generator has not seen, for the measures of copying.
+        features: 'in-domain', 'bundled', 'inception', 'dinov2', 'clip', an .onnx or TorchScript file, a module or a
+            FeatureSpace.
         count: images on each side, at most; a model is asked for as many as there are real ones, in the real classes'
             proportions.
-        seed: of the choice of images and of the model's samples.
+        size: S or "HxW": both sides are resized to it; needed where they differ.
+        accuracy_score: also train classifiers on samples and on real images (`augan.metrics.accuracy_scores`).
+        seed: of the choice of images, of the model's samples and of resampling.
+        html: where to write a report with pictures.
 
     Raises:
-        UserError: sizes or channels differ, fewer than 5 images on a side, unknown classes.
+        UserError: sizes or channels differ, fewer than 6 images on a side, unknown classes, a feature space that
+            cannot be had, `html` that exists.
     """
+    if html is not None:
+        require_absent(Path(html))
+    sides = _open_sides(target, against, holdout, size, count, seed)
+    space = open_space(features, sides.real.source, sides.real.source.key, cache_folder())
+    comparison = Comparison(
+        space=space,
+        real=sides.real.side(space),
+        fake=sides.fake.side(space),
+        holdout=None if sides.holdout is None else sides.holdout.side(space),
+        class_names=sides.real.source.item.class_names,
+        seed=seed,
+    )
+    held_out = None if sides.holdout is None else sides.holdout.origin
+    evaluation = evaluation_of(comparison, sides.real.origin, sides.fake.origin, held_out, sides.notes)
+    if accuracy_score:
+        evaluation = _with_accuracy(evaluation, sides, seed)
+    if html is not None:
+        write_report(evaluation, comparison, Path(html))
+    return evaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Images:
+    """Chosen items of a source, in a random order; labels in the numbers of the real classes."""
+
+    source: Source
+    rows: np.ndarray
+    labels: np.ndarray | None
+    origin: Origin
+
+    def side(self, space: FeatureSpace) -> Side:
+        """Their features, from the cache if they are there."""
+        content = f"{self.origin.content} {self.origin.selection}"
+        features = cached_features(space, content, lambda: space.features_of(self.source, self.rows), cache_folder())
+        return Side(features=features, labels=self.labels, images=self._fetch(np.arange(MOST_SHOWN)), fetch=self._fetch)
+
+    def _fetch(self, positions: np.ndarray) -> np.ndarray:
+        return self.source.items(self.rows[positions[positions < len(self.rows)]])
+
+    def as_source(self, class_names: tuple[str, ...] | None) -> Source:
+        """They alone, with the real classes' numbers."""
+        item = replace(self.source.item, class_names=class_names if self.labels is not None else None)
+        array = self.source.items(self.rows)
+        return ArraySource(array=array, item=item, key=self.origin.content, labels=self.labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Samples:
+    """What a model draws, in the classes of the chosen real images."""
+
+    model: Model
+    labels: np.ndarray | None
+    classes: list[str | int] | None
+    seed: int
+    origin: Origin
+
+    def side(self, space: FeatureSpace) -> Side:
+        """Their features, from the cache if they are there."""
+        content = f"{self.origin.content} {self.origin.selection}"
+        features = cached_features(space, content, lambda: self._features(space), cache_folder())
+        return Side(features=features, labels=self.labels, images=self._images(MOST_SHOWN), fetch=self._fetch)
+
+    def _features(self, space: FeatureSpace) -> np.ndarray:
+        batches = self.model.stream(self.origin.images, self.classes, self.seed, batch=256)
+        return np.concatenate([space.features(to_unit(from_unit(images))) for images, _ in batches])
+
+    def _images(self, count: int) -> np.ndarray:
+        batches = self.model.stream(min(count, self.origin.images), self.classes, self.seed)
+        return np.concatenate([from_unit(images) for images, _ in batches])
+
+    def _fetch(self, positions: np.ndarray) -> np.ndarray:
+        found = [from_unit(self.model.sample(1, self.classes, self.seed, first=int(place))) for place in positions]
+        return np.concatenate(found) if found else self._images(0)
+
+    def as_source(self, class_names: tuple[str, ...] | None) -> Source:
+        """They alone, with the real classes' numbers."""
+        item = replace(self.model.item, class_names=class_names if self.labels is not None else None)
+        array = self._images(self.origin.images)
+        return ArraySource(array=array, item=item, key=self.origin.content, labels=self.labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sides:
+    real: _Images
+    fake: _Images | _Samples
+    holdout: _Images | None
+    notes: tuple[str, ...]
+
+
+def _open_sides(target: Any, against: Any, holdout: Any, size: int | str | None, count: int, seed: int) -> _Sides:
+    """All sides at one size, with the chosen images; notes say what was resized."""
     if is_run(target):
-        target = load_model(target)
-    if isinstance(target, Model):
-        real = _open_like(against, target.item)
-        return _evaluate_model(target, real, count, seed)
-    real = datasets.open(against)
-    return _evaluate_images(_open_like(target, real.item), real, count, seed)
+        path: str | None = str(target)
+        model: Model | None = load_model(target)
+    else:
+        path, model = None, target if isinstance(target, Model) else None
+    if model is not None:
+        if size is not None:
+            raise UserError("A model draws images of one size: --size is for comparing two sets of images.")
+        real = _open_like(against, model.item, f"{model.item.height}x{model.item.width}")
+        fake_source = None
+    else:
+        real = datasets.open(against, size=size)
+        fake_source = datasets.open(target, size=size)
+        _require_same_item(fake_source, real)
+    chosen = _choose(real, against, None, count, seed)
+    notes = [*_resized(chosen)]
+    fake: _Images | _Samples
+    if model is not None:
+        fake = _samples(model, path, real, chosen, seed)
+    else:
+        assert fake_source is not None
+        fake = _choose(fake_source, target, real.item.class_names, count, seed)
+        notes += _resized(fake)
+    held_out = None
+    if holdout is not None:
+        other = _open_like(holdout, real.item, f"{real.item.height}x{real.item.width}")
+        held_out = _choose(other, holdout, real.item.class_names, count, seed)
+        notes += _resized(held_out)
+    if chosen.labels is None and fake.labels is not None:
+        fake = replace(fake, labels=None)
+        notes.append("The real images have no labels: those of the other side are not used.")
+    return _Sides(real=chosen, fake=fake, holdout=held_out, notes=tuple(notes))
 
 
-def _open_like(data: Any, item: ItemSpec) -> Source:
-    source = datasets.open(data, size=(item.height, item.width))
+def _open_like(data: Any, item: ItemSpec, size: str) -> Source:
+    source = datasets.open(data, size=size)
+    _require_same_item(source, item)
+    return source
+
+
+def _require_same_item(source: Source, other: Source | ItemSpec) -> None:
+    item = other if isinstance(other, ItemSpec) else other.item
     if source.item.channels != item.channels:
         raise UserError(
             f"{source.name} has {source.item.channels} channels and the other side {item.channels}: "
             "they cannot be compared. Convert one of them."
         )
-    return source
+    if source.item.shape != item.shape:
+        raise UserError(
+            f"{source.name} has {source.item.width}x{source.item.height} pixels and the other side "
+            f"{item.width}x{item.height}. Give --size {item.height}x{item.width} to resize both in the same way; "
+            "the report states it."
+        )
 
 
-def _chosen(source: Source, count: int, seed: int) -> np.ndarray:
-    order: np.ndarray = np.random.default_rng(seed).permutation(len(source))[:count]
-    return np.sort(order)
+def _choose(source: Source, given: Any, names: tuple[str, ...] | None, count: int, seed: int) -> _Images:
+    """At most `count` images at random; `names` are the real classes, None for the real images themselves."""
+    rows = np.random.default_rng(seed).permutation(len(source))[:count]
+    labels, own = source.labels, source.item.class_names
+    chosen = None if labels is None or not own else labels[rows]
+    if chosen is not None and own and names is not None:
+        chosen = _translate(chosen, own, names)
+    elif names is None and own is None:
+        chosen = None
+    stored = getattr(getattr(source, "origin", None), "sizes", None)
+    here, before = f"{source.item.width}x{source.item.height}", None
+    if stored is not None and (stored.distinct > 1 or stored.median != (source.item.height, source.item.width)):
+        before = f"{stored.median[1]}x{stored.median[0]}" + (" (median)" if stored.distinct > 1 else "")
+    origin = Origin(
+        name=source.name,
+        path=str(given) if isinstance(given, str | Path) else None,
+        content=source.key,
+        selection=hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:16],
+        images=len(rows),
+        of=len(source),
+        size=here,
+        stored_size=before,
+    )
+    return _Images(source=source, rows=rows, labels=chosen, origin=origin)
 
 
-def _evaluate_model(model: Model, real: Source, count: int, seed: int) -> Quality:
-    extractor = cached_extractor(real, real.key, cache_folder())
-    chosen = _chosen(real, count, seed)
-    features = extractor.features_of(real, chosen)
+def _resized(images: _Images) -> list[str]:
+    origin = images.origin
+    if origin.stored_size is None:
+        return []
+    return [f"{origin.name}: resized from {origin.stored_size} to {origin.size} when it was read."]
+
+
+def _samples(model: Model, path: str | None, real: Source, chosen: _Images, seed: int) -> _Samples:
     classes: list[str | int] | None = None
     labels: np.ndarray | None = None
-    if model.conditional and real.labels is not None and real.item.class_names:
-        labels = real.labels[chosen]
-        classes = [real.item.class_names[label] for label in labels]
-    batches = model.stream(len(chosen), classes, seed, batch=256)
-    fake = np.concatenate([extractor.features(to_unit(from_unit(images))) for images, _ in batches])
-    return measure(extractor, features, fake, labels, labels)
+    names = real.item.class_names
+    if model.conditional and chosen.labels is not None and names:
+        labels = chosen.labels
+        classes = [names[label] for label in labels]
+    text = f"seed {seed} of {' '.join(map(str, classes or ()))}"
+    origin = Origin(
+        name=Path(path).name if path else "model",
+        path=path,
+        content=model.hash,
+        selection=hashlib.sha256(text.encode()).hexdigest()[:16],
+        images=len(chosen.rows),
+        of=None,
+        size=f"{model.item.width}x{model.item.height}",
+    )
+    return _Samples(model=model, labels=labels, classes=classes, seed=seed, origin=origin)
 
 
-def _evaluate_images(fake: Source, real: Source, count: int, seed: int) -> Quality:
-    extractor = cached_extractor(real, real.key, cache_folder())
-    sides, labels = [], []
-    for source in (real, fake):
-        chosen = _chosen(source, count, seed)
-        sides.append(extractor.features_of(source, chosen))
-        labels.append(None if source.labels is None else source.labels[chosen])
-    if labels[1] is not None and real.item.class_names and fake.item.class_names:
-        labels[1] = _translate(labels[1], fake.item.class_names, real.item.class_names)
-    return measure(extractor, sides[0], sides[1], labels[0], labels[1] if labels[0] is not None else None)
+def _with_accuracy(evaluation: Evaluation, sides: _Sides, seed: int) -> Evaluation:
+    """The evaluation with accuracy scores, or with the reason why there are none."""
+    names = sides.real.source.item.class_names
+    held_out = None if sides.holdout is None else sides.holdout.as_source(names)
+    try:
+        scores = accuracy_scores(sides.real.as_source(names), sides.fake.as_source(names), held_out, seed=seed)
+    except UserError as reason:
+        return replace(evaluation, omitted=evaluation.omitted | {"accuracy_of_synthetic": str(reason)})
+    return replace(evaluation, measures=evaluation.measures | scores)
 
 
 def _translate(labels: np.ndarray, names: tuple[str, ...], known: tuple[str, ...]) -> np.ndarray:

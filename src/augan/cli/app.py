@@ -239,25 +239,92 @@ def augment(
 @app.command(
     epilog=_examples(
         "augan evaluate runs/mine --against photos/",
-        "augan evaluate generated/ --against photos/ --json",
+        "augan evaluate generated/ --against photos/ --holdout more-photos/ --html report.html",
+        "augan evaluate generated/ --against photos/ --features bundled --json",
     )
 )
 def evaluate(
     target: Annotated[str, typer.Argument(metavar="RUN|PATH", help="A run, or images.", show_default=False)],
-    against: Annotated[str, typer.Option(help="The real images.")],
-    count: Annotated[int, typer.Option(min=5, help="Images on each side, at most.")] = 2000,
+    against: Annotated[str, typer.Option(help="The real images that the generator has learnt from.")],
+    holdout: Annotated[
+        str | None, typer.Option(help="Real images that it has not seen, for the measures of copying.")
+    ] = None,
+    features: Annotated[
+        str,
+        typer.Option(
+            help="Feature space: in-domain, bundled, inception, dinov2, clip, or a file (.onnx, or .pt of TorchScript)."
+        ),
+    ] = "in-domain",
+    count: Annotated[int, typer.Option(min=6, help="Images on each side, at most.")] = 2000,
+    size: Annotated[
+        str | None, typer.Option(metavar="S|HxW", help="Resize both sides to this.", show_default="as they are")
+    ] = None,
+    accuracy_score: Annotated[
+        bool, typer.Option("--accuracy-score", help="Also train classifiers on samples and on real images.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a report with pictures here.", show_default="none")] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Measure a run, or any set of images, against real ones."""
     from augan import api
-    from augan.cli.console import print_json, quality_table
+    from augan.cli.console import print_json, say, show_evaluation
 
-    quality = api.evaluate(target, against, count=count, seed=seed)
+    found = api.evaluate(
+        target,
+        against,
+        holdout=holdout,
+        features=features,
+        count=count,
+        size=size,
+        accuracy_score=accuracy_score,
+        seed=seed,
+        html=html,
+    )
     if json:
-        print_json({"target": target, "against": against, "seed": seed, **quality.to_json()})
+        print_json({"target": target, "against": against, **found.to_json()})
+        return
+    show_evaluation(Console(), found, f"{target} against {against}")
+    if html is not None:
+        say(_console(), f"The report is in [bold]{escape(str(html))}[/bold]")
+
+
+@app.command(
+    name="compare-runs",
+    epilog=_examples(
+        "augan compare-runs runs/a runs/b",
+        "augan compare-runs runs/a runs/b --against photos/",
+        "augan compare-runs a.json b.json",
+    ),
+)
+def compare_runs(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="Runs, or what `evaluate --json` wrote.", show_default=False),
+    ],
+    against: Annotated[
+        str | None, typer.Option(help="Measure all runs anew against these images.", show_default="as measured")
+    ] = None,
+    holdout: Annotated[str | None, typer.Option(help="With --against: images that no run has seen.")] = None,
+    features: Annotated[str, typer.Option(help="With --against: the feature space.")] = "in-domain",
+    count: Annotated[int, typer.Option(min=6, help="With --against: images on each side, at most.")] = 2000,
+    force: Annotated[
+        bool, typer.Option("--force", help="Show numbers that cannot be compared side by side, with a warning.")
+    ] = False,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Put the measures of runs side by side; numbers that cannot be compared are refused."""
+    from augan import api
+    from augan.cli.console import print_json, show_contest
+
+    contest = api.compare_runs(
+        runs, against=against, holdout=holdout, features=features, count=count, force=force, seed=seed
+    )
+    if json:
+        print_json(contest.to_json())
     else:
-        Console().print(quality_table(quality, f"{target} against {against}"))
+        show_contest(Console(), contest)
 
 
 @app.command(epilog=_examples("augan inspect photos/", "augan inspect set.npz --json"))

@@ -12,9 +12,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+from augan.apply import Contest, describe_measure, interval
 from augan.core.files import to_json
 from augan.data import DataReport
-from augan.metrics import Quality
+from augan.metrics import Evaluation, Quality
+from augan.metrics.estimate import Z
 from augan.recipes import Demo
 from augan.training.console import human
 
@@ -41,11 +43,12 @@ def quality_table(quality: Quality | dict[str, Any], title: str = "Quality") -> 
         ("Fréchet distance", "frechet", "{:.2f}", "0 is best; only comparable in the same feature space"),
         ("precision", "precision", "{:.2f}", "samples that look like real ones"),
         ("recall", "recall", "{:.2f}", "real images that the samples reach"),
+        ("coverage", "coverage", "{:.2f}", "real images with a sample among their neighbours"),
         ("diversity", "diversity", "{:.2f}", "differences between samples; real images have 1"),
         ("near copies", "near_copies", "{:.1%}", "samples almost equal to a real image; about 1% is chance"),
     ]
     for name, key, form, meaning in rows:
-        if values[key] is not None:
+        if values.get(key) is not None:
             table.add_row(name, form.format(values[key]), meaning)
     accuracy = values["classifier_accuracy"]
     judge = f", {accuracy:.1%} accurate on held-out images" if accuracy is not None else ""
@@ -55,6 +58,74 @@ def quality_table(quality: Quality | dict[str, Any], title: str = "Quality") -> 
     )
     table.caption_justify = "left"
     return table
+
+
+def show_evaluation(console: Console, evaluation: Evaluation, title: str) -> None:
+    """All measures with their intervals and what they mean, the classes, and what to know."""
+    table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    if evaluation.reference:
+        table.add_column("real", justify="right")
+    table.add_column("meaning")
+    for name, estimate in evaluation.measures.items():
+        title, meaning, form = describe_measure(name)
+        reference = evaluation.reference.get(name)
+        known = [] if not evaluation.reference else ["" if reference is None else form.format(reference)]
+        table.add_row(title, form.format(estimate.value), interval(estimate, form), *known, meaning)
+    space, fake, real = evaluation.features, evaluation.fake, evaluation.real
+    judge = f", classifier {space['accuracy']:.1%} accurate on held-out images" if space["accuracy"] else ""
+    table.caption = escape(
+        f"{fake.images:,} generated against {real.images:,} real images at {real.size}; {space['name']} "
+        f"{space['hash'][:8]}{judge}"
+    )
+    table.caption_justify = "left"
+    console.print(table)
+    if evaluation.by_class:
+        console.print()
+        console.print(_class_table(evaluation))
+    for note in evaluation.notes:
+        say(console, f"note: {escape(note)}")
+    reasons: dict[str, list[str]] = {}
+    for name, reason in evaluation.omitted.items():
+        reasons.setdefault(reason, []).append(describe_measure(name)[0])
+    for reason, names in reasons.items():
+        say(console, f"not measured: {', '.join(names)}: {escape(reason)}")
+
+
+def _class_table(evaluation: Evaluation) -> Table:
+    shown = ("agreement", "frechet", "precision", "recall", "coverage", "diversity", "near_copies")
+    names = [name for name in shown if any(name in values for values in evaluation.by_class.values())]
+    table = Table("class", show_edge=False, pad_edge=False)
+    for name in names:
+        table.add_column(describe_measure(name)[0], justify="right")
+    for label, values in evaluation.by_class.items():
+        forms = [describe_measure(name)[2].format(values[name]) if name in values else "" for name in names]
+        table.add_row(escape(label), *forms)
+    return table
+
+
+def show_contest(console: Console, contest: Contest) -> None:
+    """Measures of several runs side by side; the best of a row stands out where its interval leaves the others out."""
+    table = Table("measure", show_edge=False, pad_edge=False)
+    for entry in contest.names:
+        table.add_column(escape(entry), justify="right", overflow="fold")
+    for name, values in contest.rows.items():
+        title, _, form = describe_measure(name)
+        best = contest.best.get(name)
+        cells = []
+        for index, estimate in enumerate(values):
+            text = "" if estimate is None else form.format(estimate.value)
+            if estimate is not None and estimate.error:
+                text += f" ± {form.format(Z * estimate.error)}"
+            cells.append(f"[bold]{text}[/bold]" if index == best else text)
+        table.add_row(title, *cells)
+    console.print(table)
+    for line in contest.warnings:
+        say(console, f"warning: {escape(line)}")
+    for line in contest.notes:
+        say(console, f"note: {escape(line)}")
 
 
 @contextmanager
@@ -131,7 +202,7 @@ def runs_table(console: Console, found: list[dict[str, Any]], folder: Path) -> N
 def show_demo(console: Console, demo: Demo) -> None:
     """What was done, where everything lies, and what to try next."""
     real, added = sum(demo.balanced.real.values()), sum(demo.balanced.added.values())
-    console.print(quality_table(demo.quality))
+    show_evaluation(console, demo.quality, "Quality")
     lines = [
         "",
         f"Took {real:,} real digits with 5 times as many 0s as 9s, trained a generator and a discriminator",
@@ -140,6 +211,7 @@ def show_demo(console: Console, demo: Demo) -> None:
         "",
         f"  {demo.sheet}   samples, a row for each digit",
         f"  {demo.interpolation}   a walk from sample to sample",
+        f"  {demo.report}   the measures, with the best and worst samples and the nearest real digits",
         f"  {demo.data}   the imbalanced data",
         f"  {demo.balanced.out}   the balanced copy; synthetic-*.png are new, each listed in manifest.json",
         f"  {demo.run}   the run: settings, metrics, sheets, checkpoints",

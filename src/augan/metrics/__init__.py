@@ -1,18 +1,68 @@
 """Measures of generated items against real ones. Arrays in, numbers out; no network of the game in sight."""
 
-from augan.metrics.evaluate import Quality, diversity, measure
-from augan.metrics.frechet import frechet_distance
-from augan.metrics.in_domain import Extractor, cached_extractor, train_extractor
-from augan.metrics.manifold import nearest_distances, precision_recall
+from augan.metrics.accuracy import accuracy_scores
+from augan.metrics.comparison import LEAST_IMAGES, MOST_SHOWN, Comparison, Side
+from augan.metrics.custom import ModuleSpace, OnnxSpace
+from augan.metrics.diversity import diversity
+from augan.metrics.estimate import Estimate
+from augan.metrics.evaluation import Evaluation, evaluation_of
+from augan.metrics.feature_cache import cached_features
+from augan.metrics.frechet import Moments, frechet_distance, frechet_estimate, frechet_from_moments, frechet_infinity
+from augan.metrics.in_domain import InDomainSpace, cached_extractor, train_extractor
+from augan.metrics.kernel import kernel_distance, kernel_distance_of_subsets
+from augan.metrics.manifold import manifolds, nearest_distances, nearest_neighbours, precision_recall, realism
+from augan.metrics.measures import MEASURES, Measure
+from augan.metrics.memorisation import authenticity, copying_statistic, feature_likelihood, near_copies, nearest_ratio
+from augan.metrics.pixels import Spectrum, ms_ssim, spectrum_gap
+from augan.metrics.quality import Quality, measure
+from augan.metrics.scores import inception_score
+from augan.metrics.space import FeatureSpace, Items, Preprocessing
+from augan.metrics.spaces import SPACES, open_space
 
 __all__ = [
-    "Extractor",
+    "LEAST_IMAGES",
+    "MEASURES",
+    "MOST_SHOWN",
+    "SPACES",
+    "Comparison",
+    "Estimate",
+    "Evaluation",
+    "FeatureSpace",
+    "InDomainSpace",
+    "Items",
+    "Measure",
+    "ModuleSpace",
+    "Moments",
+    "OnnxSpace",
+    "Preprocessing",
     "Quality",
+    "Side",
+    "Spectrum",
+    "accuracy_scores",
+    "authenticity",
     "cached_extractor",
+    "cached_features",
+    "copying_statistic",
     "diversity",
+    "evaluation_of",
+    "feature_likelihood",
     "frechet_distance",
+    "frechet_estimate",
+    "frechet_from_moments",
+    "frechet_infinity",
+    "inception_score",
+    "kernel_distance",
+    "kernel_distance_of_subsets",
+    "manifolds",
     "measure",
+    "ms_ssim",
+    "near_copies",
     "nearest_distances",
+    "nearest_neighbours",
+    "nearest_ratio",
+    "open_space",
     "precision_recall",
+    "realism",
+    "spectrum_gap",
     "train_extractor",
 ]

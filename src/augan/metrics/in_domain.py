@@ -8,12 +8,10 @@ name and hash go with each number.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,24 +25,14 @@ from augan.core.errors import UserError
 from augan.core.files import atomic_folder, read_json, write_json
 from augan.core.item import ItemSpec, to_unit
 from augan.core.rng import derive, numpy_stream
+from augan.metrics.space import FeatureSpace, Items, hash_of
 from augan.nn import channels_last
 
 FEATURES = 128
+LONGEST = 64
 STEPS = 400
 VERSION = 3
 """Part of the cache's key: to be raised when anything here changes what an extractor computes."""
-
-
-@runtime_checkable
-class Items(Protocol):
-    """What an extractor learns from; every Source is one."""
-
-    @property
-    def item(self) -> ItemSpec: ...
-    @property
-    def labels(self) -> np.ndarray | None: ...
-    def __len__(self) -> int: ...
-    def items(self, indices: np.ndarray) -> np.ndarray: ...
 
 
 class _Network(nn.Module):
@@ -59,14 +47,18 @@ class _Network(nn.Module):
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(wide) for wide in widths[1:])
 
-    def forward(self, images: Tensor) -> Tensor:
-        maps = images
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """What each convolution gives."""
+        found = [images]
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            maps = F.relu(norm(convolution(maps)))
-        return maps.mean((2, 3))
+            found.append(F.relu(norm(convolution(found[-1]))))
+        return found[1:]
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.maps(images)[-1].mean((2, 3))
 
 
-class Extractor:
+class InDomainSpace(FeatureSpace):
     """Features of images, and class probabilities where the data had labels.
 
     Attributes:
@@ -75,7 +67,7 @@ class Extractor:
         accuracy: of the classifier on held-out real images, balanced over classes; None without labels or holdout.
     """
 
-    def __init__(self, item: ItemSpec, network: nn.Module, head: nn.Linear | None, accuracy: float | None) -> None:
+    def __init__(self, item: ItemSpec, network: _Network, head: nn.Linear | None, accuracy: float | None) -> None:
         self.item, self.network, self.head, self.accuracy = (
             item,
             network.eval(),
@@ -83,10 +75,10 @@ class Extractor:
             accuracy,
         )
         self.name = "in-domain contrastive" if head is None else "in-domain classifier"
-        digest = hashlib.sha256()
-        for _, value in sorted(self.state().items()):
-            digest.update(value.numpy().tobytes())
-        self.hash = digest.hexdigest()[:16]
+        self.hash = hash_of(self.state().items())
+        self.preprocessing = f"{item.width}x{item.height}, averaged to at most {LONGEST} pixels on the longer side"
+        self.dimensions = FEATURES
+        self.classes = 0 if head is None else head.out_features
 
     def state(self) -> dict[str, Tensor]:
         """All weights by name."""
@@ -113,24 +105,22 @@ class Extractor:
         result: np.ndarray = self.head(torch.from_numpy(features)).softmax(1).numpy()
         return result
 
-    def features_of(self, items: Items, indices: np.ndarray) -> Float[np.ndarray, "n d"]:
-        """Features of stored items, in bounded memory."""
-        parts = [
-            self.features(to_unit(items.items(indices[start : start + 256]))) for start in range(0, len(indices), 256)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, FEATURES), np.float32)
+    @torch.no_grad()
+    def taps(self, images: Float[Tensor, "n c h w"]) -> list[Tensor]:
+        """Four maps, each with half the side of the one before."""
+        return self.network.maps(_reduced(images))
 
 
 def _reduced(images: Tensor) -> Tensor:
     """At most 64 pixels on the longer side, by averaging."""
     longer = max(images.shape[2:])
-    if longer <= 64:
+    if longer <= LONGEST:
         return images.contiguous(memory_format=torch.channels_last)
-    size = [max(8, round(side * 64 / longer)) for side in images.shape[2:]]
+    size = [max(8, round(side * LONGEST / longer)) for side in images.shape[2:]]
     return F.interpolate(images, size=size, mode="area").contiguous(memory_format=torch.channels_last)
 
 
-def train_extractor(items: Items, *, seed: int = 0, steps: int | None = None, batch: int = 64) -> Extractor:
+def train_extractor(items: Items, *, seed: int = 0, steps: int | None = None, batch: int = 64) -> InDomainSpace:
     """Makes the feature space of a data set; deterministic under `seed` on one machine and thread number.
 
     With labels, a tenth of each class with 10 or more images is held out to measure accuracy, and classes are drawn
@@ -142,11 +132,11 @@ def train_extractor(items: Items, *, seed: int = 0, steps: int | None = None, ba
         network = channels_last(_Network(items.item.channels))
         if items.labels is None:
             _fit(network, None, _contrastive_step(items, network, seed, batch), steps)
-            return Extractor(items.item, network, None, None)
+            return InDomainSpace(items.item, network, None, None)
         head = nn.Linear(FEATURES, items.item.classes)
         train, held_out = _split(items.labels, seed)
         _fit(network, head, _classifier_step(items, network, head, train, seed, batch), steps)
-        extractor = Extractor(items.item, network, head, None)
+        extractor = InDomainSpace(items.item, network, head, None)
         extractor.accuracy = _balanced_accuracy(extractor, items, held_out)
         return extractor
 
@@ -230,7 +220,7 @@ def _view(images: Tensor, random: np.random.Generator) -> Tensor:
     return (views * gain + shift).contiguous(memory_format=torch.channels_last)
 
 
-def _balanced_accuracy(extractor: Extractor, items: Items, held_out: np.ndarray) -> float | None:
+def _balanced_accuracy(extractor: InDomainSpace, items: Items, held_out: np.ndarray) -> float | None:
     if not len(held_out) or items.labels is None:
         return None
     guesses = extractor.probabilities(extractor.features_of(items, held_out)).argmax(1)
@@ -238,7 +228,7 @@ def _balanced_accuracy(extractor: Extractor, items: Items, held_out: np.ndarray)
     return float(np.mean([(guesses[truth == label] == label).mean() for label in np.unique(truth)]))
 
 
-def cached_extractor(items: Items, key: str, cache: Path, *, seed: int = 0, steps: int | None = None) -> Extractor:
+def cached_extractor(items: Items, key: str, cache: Path, *, seed: int = 0, steps: int | None = None) -> InDomainSpace:
     """The extractor of a data set with content `key`, from `cache` if it is there, else trained and kept there."""
     steps = steps or STEPS
     folder = cache / "extractors" / f"{key[:32]}-{seed}-{steps}-v{VERSION}"
@@ -257,7 +247,7 @@ def cached_extractor(items: Items, key: str, cache: Path, *, seed: int = 0, step
     return extractor
 
 
-def _load(folder: Path, item: ItemSpec) -> Extractor:
+def _load(folder: Path, item: ItemSpec) -> InDomainSpace:
     document = read_json(folder / "extractor.json")
     tensors = load_file(folder / "extractor.safetensors")
     network = channels_last(_Network(item.channels))
@@ -265,4 +255,4 @@ def _load(folder: Path, item: ItemSpec) -> Extractor:
     head = nn.Linear(FEATURES, item.classes) if document["labelled"] else None
     if head is not None:
         head.load_state_dict({key[5:]: value for key, value in tensors.items() if key.startswith("head.")})
-    return Extractor(item, network, head, document["accuracy"])
+    return InDomainSpace(item, network, head, document["accuracy"])

@@ -9,7 +9,7 @@ from typing import Any
 from augan.apply import Augmented, augment, evaluate, generate
 from augan.core.files import require_absent, write_json
 from augan.data import class_counts, demo_digits, imbalanced, open, write_folder
-from augan.metrics import Quality
+from augan.metrics import Evaluation
 from augan.recipes.recipes import Budget, recipe_config
 from augan.training import Observer, Trainer
 
@@ -26,7 +26,8 @@ class Demo:
     run: Path
     sheet: Path
     interpolation: Path
-    quality: Quality
+    quality: Evaluation
+    report: Path
     balanced: Augmented
     training_sec: float
     images_per_sec: float
@@ -61,7 +62,8 @@ def run_demo(folder: Path, minutes: float = 1.0, seed: int = 0, observer: Observ
     sheet = generate(model, 100, folder / "samples.png", seed=seed)
     walk = generate(model, 10, folder / "interpolation.gif", seed=seed)
     observer.stage("Measuring against all 5,000 digits, by a classifier trained on them")
-    quality = evaluate(model, (images, labels), count=2_000, seed=seed)
+    report = folder / "report.html"
+    quality = evaluate(model, (images, labels), count=2_000, seed=seed, html=report)
     write_json(folder / "quality.json", quality.to_json())
     observer.stage("Writing a balanced copy")
     balanced = augment(source, model, folder / "balanced", strategy="auto", seed=seed)
@@ -73,6 +75,7 @@ def run_demo(folder: Path, minutes: float = 1.0, seed: int = 0, observer: Observ
         sheet=sheet,
         interpolation=walk,
         quality=quality,
+        report=report,
         balanced=balanced,
         training_sec=result["elapsed_sec"],
         images_per_sec=result["images_per_sec"],

@@ -29,7 +29,7 @@ from augan.core.version import __version__
 from augan.data import Loader, Source, cache_folder, class_counts
 from augan.game import OBJECTIVES, Objective, apply_spectral_norm, objective
 from augan.health import diagnose, first_non_finite
-from augan.metrics import Quality
+from augan.metrics import LEAST_IMAGES, Quality
 from augan.networks import build, parameter_count
 from augan.nn import decay_for, update_average
 from augan.training.config import RunConfig
@@ -256,7 +256,7 @@ class Trainer:
         ]
 
     def _prepare_measures(self) -> None:
-        if self.config.training.measure_images and len(self.source) >= 5:
+        if self.config.training.measure_images and len(self.source) >= LEAST_IMAGES:
             self.observer.stage("Learning the data's own feature space for measures")
             self._meter = QualityMeter(self.source, cache_folder())
 
@@ -334,7 +334,7 @@ class Trainer:
         self._save_sheet(path)
         quality = None
         if self._meter is not None:
-            quality = self._meter.measure(self.model, max(5, self.config.training.measure_images))
+            quality = self._meter.measure(self.model, max(LEAST_IMAGES, self.config.training.measure_images))
             counters.diversity = quality.diversity
             self._log({"quality": quality.to_json()})
         best = quality is None or quality.frechet < counters.best_frechet  # unmeasured, the newest is the best

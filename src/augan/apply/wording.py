@@ -1,0 +1,30 @@
+"""How measures are called where people read them."""
+
+from __future__ import annotations
+
+from augan.metrics import MEASURES, Estimate
+
+ACCURACY = {
+    "accuracy_of_synthetic": (
+        "accuracy of samples (CAS)",
+        "a classifier learns from samples, and is tested on real images",
+    ),
+    "accuracy_of_real": ("accuracy of real images", "the same, learnt from real images: what samples are to reach"),
+    "accuracy_on_synthetic": ("accuracy on samples", "a classifier learns from real images, and is tested on samples"),
+}
+
+
+def describe_measure(name: str) -> tuple[str, str, str]:
+    """(title, meaning, format of its value) of a measure."""
+    if name in MEASURES:
+        measure = MEASURES[name]
+        return measure.title, measure.meaning, measure.form
+    title, meaning = ACCURACY.get(name, (name, ""))
+    return title, meaning, "{:.3f}"
+
+
+def interval(estimate: Estimate, form: str) -> str:
+    """'low to high', or nothing."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{form.format(estimate.low)} to {form.format(estimate.high)}"
