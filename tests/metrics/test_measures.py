@@ -144,7 +144,6 @@ def test_precision_of_many_blocks_agrees_with_brute_force() -> None:
     assert np.array_equal(found.coverage, (full <= wide).any(0))
 
 
-
 def test_diversity_does_not_depend_on_the_order_of_the_data() -> None:
     """Data sets are sorted by class; so are the measured features."""
     modes = np.concatenate([normal(700, 4, seed, shift=40.0 * seed) for seed in range(3)])

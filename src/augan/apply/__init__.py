@@ -6,7 +6,7 @@ from augan.apply.evaluate import evaluate, is_run
 from augan.apply.generate import generate, interpolation
 from augan.apply.layouts import check_out
 from augan.apply.strategy import images_to_add
-from augan.apply.wording import describe_measure, interval
+from augan.apply.wording import describe_measure
 
 __all__ = [
     "Augmented",
@@ -20,7 +20,6 @@ __all__ = [
     "generate",
     "images_to_add",
     "interpolation",
-    "interval",
     "is_run",
     "plan_additions",
 ]

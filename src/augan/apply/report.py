@@ -43,7 +43,8 @@ def write_report(evaluation: Evaluation, comparison: Comparison, path: Path) -> 
 
 def report(evaluation: Evaluation, comparison: Comparison) -> str:
     """The page as text."""
-    title = f"{evaluation.fake.name} against {evaluation.real.name}"
+    fake, real = evaluation.fake, evaluation.real
+    title = f"{fake.path or fake.name} against {real.path or real.name}"
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{_summary(evaluation)}</p>",

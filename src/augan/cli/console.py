@@ -12,11 +12,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from augan.apply import Contest, describe_measure, interval
+from augan.apply import Contest, describe_measure
 from augan.core.files import to_json
 from augan.data import DataReport
-from augan.metrics import Evaluation, Quality
-from augan.metrics.estimate import Z
+from augan.metrics import Estimate, Evaluation, Quality
 from augan.recipes import Demo
 from augan.training.console import human
 
@@ -64,16 +63,16 @@ def show_evaluation(console: Console, evaluation: Evaluation, title: str) -> Non
     """All measures with their intervals and what they mean, the classes, and what to know."""
     table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("measure")
-    table.add_column("value", justify="right")
-    table.add_column("95 % interval", justify="right")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("± 95 %", justify="right", no_wrap=True)
     if evaluation.reference:
-        table.add_column("real", justify="right")
+        table.add_column("real", justify="right", no_wrap=True)
     table.add_column("meaning")
     for name, estimate in evaluation.measures.items():
         title, meaning, form = describe_measure(name)
         reference = evaluation.reference.get(name)
         known = [] if not evaluation.reference else ["" if reference is None else form.format(reference)]
-        table.add_row(title, form.format(estimate.value), interval(estimate, form), *known, meaning)
+        table.add_row(title, form.format(estimate.value), _half_width(estimate, form), *known, meaning)
     space, fake, real = evaluation.features, evaluation.fake, evaluation.real
     judge = f", classifier {space['accuracy']:.1%} accurate on held-out images" if space["accuracy"] else ""
     table.caption = escape(
@@ -94,12 +93,20 @@ def show_evaluation(console: Console, evaluation: Evaluation, title: str) -> Non
         say(console, f"not measured: {', '.join(names)}: {escape(reason)}")
 
 
+def _half_width(estimate: Estimate, form: str) -> str:
+    """Half of the 95 % interval, which need not be symmetric; --json and --html have both ends."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return form.format((estimate.high - estimate.low) / 2)
+
+
 def _class_table(evaluation: Evaluation) -> Table:
-    shown = ("agreement", "frechet", "precision", "recall", "coverage", "diversity", "near_copies")
+    shown = {"agreement": "agreement", "frechet": "Fréchet", "near_copies": "copies"}
+    shown |= {name: name for name in ("precision", "recall", "coverage", "diversity")}
     names = [name for name in shown if any(name in values for values in evaluation.by_class.values())]
     table = Table("class", show_edge=False, pad_edge=False)
     for name in names:
-        table.add_column(describe_measure(name)[0], justify="right")
+        table.add_column(shown[name], justify="right", no_wrap=True)
     for label, values in evaluation.by_class.items():
         forms = [describe_measure(name)[2].format(values[name]) if name in values else "" for name in names]
         table.add_row(escape(label), *forms)
@@ -117,8 +124,8 @@ def show_contest(console: Console, contest: Contest) -> None:
         cells = []
         for index, estimate in enumerate(values):
             text = "" if estimate is None else form.format(estimate.value)
-            if estimate is not None and estimate.error:
-                text += f" ± {form.format(Z * estimate.error)}"
+            if estimate is not None and (half := _half_width(estimate, form)):
+                text += f" ± {half}"
             cells.append(f"[bold]{text}[/bold]" if index == best else text)
         table.add_row(title, *cells)
     console.print(table)

@@ -151,7 +151,7 @@ def _with_holdout(compute: Callable[..., float]) -> Callable[[Comparison], Estim
 MEASURES: dict[str, Measure] = {
     "frechet": Measure(
         title="Fréchet distance",
-        meaning="0 is best; few images raise it, so that only equal counts compare",
+        meaning="0 is best; equal counts only: few images raise it",
         source="arXiv:1706.08500, eq. 6",
         better="low",
         compute=lambda comparison: comparison.frechet,
@@ -159,14 +159,14 @@ MEASURES: dict[str, Measure] = {
     ),
     "frechet_infinity": Measure(
         title="Fréchet, extrapolated",
-        meaning="the same for infinitely many images: without the bias of few",
+        meaning="the same, as if of infinitely many images",
         source="arXiv:1911.07023",
         better="low",
         compute=_frechet_infinity,
     ),
     "kernel": Measure(
         title="kernel distance",
-        meaning="0 is expected of equal distributions, at any count",
+        meaning="0 is expected of real images, at any count",
         source="arXiv:1801.01401, section 3",
         better="low",
         compute=lambda comparison: kernel_distance(comparison.real.features, comparison.fake.features),
@@ -191,7 +191,7 @@ MEASURES: dict[str, Measure] = {
     ),
     "density": Measure(
         title="density",
-        meaning="how deep in the real ones samples lie; about 1 for real images",
+        meaning="how deep among real images; real ones have about 1",
         source="arXiv:2002.09797, eq. 3",
         better="high",
         compute=_of_manifolds("density"),
@@ -215,7 +215,7 @@ MEASURES: dict[str, Measure] = {
     ),
     "inception_score": Measure(
         title="inception score",
-        meaning="sure and different classes; up to their number; never sees real images",
+        meaning="clear and different classes; sees no real image",
         source="arXiv:1606.03498, section 4",
         better="high",
         compute=_inception_score,
@@ -230,21 +230,21 @@ MEASURES: dict[str, Measure] = {
     ),
     "perceptual_diversity": Measure(
         title="perceptual diversity",
-        meaning="the same in the maps of the network; real images have 1",
+        meaning="the same, in the maps of the network",
         source="arXiv:1801.03924, eq. 1, without learnt weights",
         better="one",
         compute=_perceptual_diversity,
     ),
     "ms_ssim": Measure(
         title="MS-SSIM of pairs",
-        meaning="structural similarity of two samples of a class; as low as in real images",
+        meaning="alikeness of two samples of a class",
         source="Wang et al. 2003; arXiv:1610.09585, section 4.2",
         better="low",
         compute=_ms_ssim,
     ),
     "spectrum_gap": Measure(
         title="spectrum gap (dB)",
-        meaning="difference of the power spectra; 0 is best; sees blur and checkerboards",
+        meaning="0 is best; sees blur and checkerboards",
         source="arXiv:2003.01826, section 3",
         better="low",
         compute=_spectrum_gap,
@@ -260,21 +260,21 @@ MEASURES: dict[str, Measure] = {
     ),
     "nearest_ratio": Measure(
         title="nearest-neighbour ratio",
-        meaning="distance to the nearest real image, over that of new real images; 1 is new, 0 copied",
+        meaning="1 is as far from real images as new ones, 0 is copied",
         source="medians",
         better="one",
         compute=_nearest_ratio,
     ),
     "authenticity": Measure(
         title="authenticity",
-        meaning="samples farther from a real image than its own neighbour; low is copied",
+        meaning="farther from a real image than its neighbour; low is copied",
         source="arXiv:2102.08921, section 4",
         better="high",
         compute=_authenticity,
     ),
     "copying": Measure(
         title="data-copying C_T",
-        meaning="a z-score; below -3 samples copy, far above 3 they miss the data",
+        meaning="z-score; below -3 copies, far above 3 misses the data",
         source="arXiv:2004.05675, section 4",
         better="zero",
         compute=_with_holdout(copying_statistic),
