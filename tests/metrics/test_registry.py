@@ -123,7 +123,7 @@ def test_order_does_not_matter(name: str, comparison: Comparison) -> None:
     if name in ORDER_MATTERS:
         assert abs(before.value - after.value) < 5 * np.hypot(before.error or 0, after.error or 0)
     elif name in ("copying", "feature_likelihood", "frechet_infinity"):  # cells, halves and subsets are drawn at random
-        assert after.value == pytest.approx(before.value, abs=3.0 if name != "frechet_infinity" else before.error)
+        assert after.value == pytest.approx(before.value, abs=6.0 if name != "frechet_infinity" else before.error)
     else:
         assert after.value == pytest.approx(before.value, rel=1e-5, abs=1e-6)
 
