@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help demo test check format docs bench bench-demo clean
+.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -47,7 +47,13 @@ bench-demo: $(VENV)/.demo  ## Measure the demo's claims: time, quality by an ind
 bench-threads: $(VENV)/.demo  ## Measure training beside a busy process
 	$(BIN)/python -m bench.threads
 
-bench: bench-demo bench-threads  ## All benchmarks
+bench-metrics: $(VENV)/.dev  ## Measure the measures beside other libraries
+	$(BIN)/python -m bench.metrics
+
+bench-spaces: $(VENV)/.dev  ## Measure how feature spaces rank known corruptions, and the checkpoints of a run
+	$(BIN)/python -m bench.spaces
+
+bench: bench-demo bench-threads bench-metrics bench-spaces  ## All benchmarks
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*

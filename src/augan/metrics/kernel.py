@@ -28,8 +28,8 @@ def kernel_distance(a: Features, b: Features) -> Estimate:
         raise UserError(f"The kernel distance needs at least 3 items a side, and there are {min(len(a), len(b))}.")
     x, y = (torch.from_numpy(np.ascontiguousarray(side)).double() for side in (a, b))
     n, m = len(x), len(y)
-    within_x, within_y = _row_sums(x, x) - _diagonal(x), _row_sums(y, y) - _diagonal(y)
-    across_x, across_y = _row_sums(x, y), _row_sums(y, x)
+    within_x, within_y = _sums_within(x), _sums_within(y)
+    across_x, across_y = _sums_across(x, y)
     xx, yy, xy = float(within_x.sum()), float(within_y.sum()), float(across_x.sum())
     value = xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)
     without_x = (xx - 2 * within_x) / ((n - 1) * (n - 2)) + yy / (m * (m - 1)) - 2 * (xy - across_x) / ((n - 1) * m)
@@ -45,13 +45,35 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
     return (x @ y.T).div_(x.shape[1]).add_(1).pow_(3)
 
 
-def _diagonal(x: Tensor) -> Tensor:
-    return ((x * x).sum(1) / x.shape[1] + 1) ** 3
+def _blocks(count: int) -> list[slice]:
+    return [slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
 
 
-def _row_sums(x: Tensor, y: Tensor) -> Tensor:
-    """Sums over y of the kernel, for each x, in bounded memory."""
-    return torch.cat([torch.stack([_kernel(p, q).sum(1) for q in y.split(BLOCK)]).sum(0) for p in x.split(BLOCK)])
+def _sums_within(x: Tensor) -> Tensor:
+    """For each item, the sum of the kernel over all others; each pair of blocks once."""
+    sums = torch.zeros(len(x), dtype=x.dtype)
+    for rows in _blocks(len(x)):
+        for columns in _blocks(len(x)):
+            if columns.start < rows.start:
+                continue
+            values = _kernel(x[rows], x[columns])
+            if rows == columns:
+                values.fill_diagonal_(0)
+            else:
+                sums[columns] += values.sum(0)
+            sums[rows] += values.sum(1)
+    return sums
+
+
+def _sums_across(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """For each item of either set, the sum of the kernel over the other set."""
+    of_x, of_y = torch.zeros(len(x), dtype=x.dtype), torch.zeros(len(y), dtype=y.dtype)
+    for rows in _blocks(len(x)):
+        for columns in _blocks(len(y)):
+            values = _kernel(x[rows], y[columns])
+            of_x[rows] += values.sum(1)
+            of_y[columns] += values.sum(0)
+    return of_x, of_y
 
 
 def kernel_distance_of_subsets(
