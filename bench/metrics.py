@@ -1,7 +1,7 @@
 """The measures against other libraries, on the same features: 10,000 against 10,000 of 2,048 dimensions.
 
-Each row is a process of its own, which makes the features, lets the library compute, and says how long that took and how
-far its memory grew. Run it alone on the machine.
+Each row is a process of its own, which makes the features, lets the library compute, and says how long that took and
+how far its memory grew. Run it alone on the machine.
 """
 
 from __future__ import annotations
@@ -147,8 +147,8 @@ def main() -> None:
         f"{kernel['megabytes']:,.0f} MB, {kernel['values']['distance']:.6f} ± {kernel['values']['error']:.6f}."
     )
     setting = (
-        f"{ITEMS:,} against {ITEMS:,} items of {DIMENSIONS:,} dimensions, {NEIGHBOURS} neighbours; the fastest of {REPEATS} "
-        "processes each (the matrix root once). Memory is what the computation adds to the features themselves."
+        f"{ITEMS:,} against {ITEMS:,} items of {DIMENSIONS:,} dimensions, {NEIGHBOURS} neighbours; the fastest of "
+        f"{REPEATS} processes each (the matrix root once). Memory is what the computation adds to the features themselves."
     )
     write_section("metrics", "Measures beside other libraries", "\n\n".join([setting, first, second, third]))
 

@@ -179,7 +179,7 @@ def _notes(comparison: Comparison) -> list[str]:
     if least <= dimensions:
         notes.append(
             f"{least:,} images are not more than the {dimensions:,} dimensions of the features: covariances are "
-            "singular, and the Fréchet distance is exact but strongly biased upwards. The kernel distance is not biased."
+            "singular, and the Fréchet distance is exact but strongly biased upwards. The kernel distance is not."
         )
     if len(real) != len(fake):
         notes.append(

@@ -12,6 +12,7 @@ from augan.core.errors import UserError, unknown_name
 from augan.metrics.bundled import BundledSpace
 from augan.metrics.custom import ModuleSpace, OnnxSpace, script_space
 from augan.metrics.in_domain import cached_extractor
+from augan.metrics.pretrained import clip_space, dinov2_space, inception_space
 from augan.metrics.space import FeatureSpace, Items
 
 FILES: dict[str, Callable[[Path], FeatureSpace]] = {".onnx": OnnxSpace, ".pt": script_space, ".ts": script_space}
@@ -25,13 +26,6 @@ class Kind:
     open: Callable[[Items, str, Path], FeatureSpace]
 
 
-def _pretrained(function: str, cache: Path) -> FeatureSpace:
-    from augan.metrics import pretrained
-
-    space: FeatureSpace = getattr(pretrained, function)(cache)
-    return space
-
-
 SPACES: dict[str, Kind] = {
     "in-domain": Kind(
         "made from the real images in seconds: a classifier where they have labels, contrastive where not",
@@ -42,15 +36,15 @@ SPACES: dict[str, Kind] = {
     ),
     "inception": Kind(
         "InceptionV3 of the published FID; its weights are downloaded once",
-        lambda items, key, cache: _pretrained("inception_space", cache),
+        lambda items, key, cache: inception_space(cache),
     ),
     "dinov2": Kind(
         "DINOv2 ViT-L/14, self-supervised; its weights are downloaded once",
-        lambda items, key, cache: _pretrained("dinov2_space", cache),
+        lambda items, key, cache: dinov2_space(cache),
     ),
     "clip": Kind(
         "CLIP ViT-B/32, the image half; its weights are downloaded once",
-        lambda items, key, cache: _pretrained("clip_space", cache),
+        lambda items, key, cache: clip_space(cache),
     ),
 }
 
