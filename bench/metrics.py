@@ -148,7 +148,7 @@ def main() -> None:
     )
     setting = (
         f"{ITEMS:,} against {ITEMS:,} items of {DIMENSIONS:,} dimensions, {NEIGHBOURS} neighbours; the fastest of "
-        f"{REPEATS} processes each (the matrix root once). Memory is what the computation adds to the features themselves."
+        f"{REPEATS} processes each (the matrix root once). Memory is what the computation adds to the features."
     )
     write_section("metrics", "Measures beside other libraries", "\n\n".join([setting, first, second, third]))
 

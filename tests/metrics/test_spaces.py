@@ -195,6 +195,19 @@ def test_torchscript_file(images: Tensor, tmp_path: Path) -> None:
         open_space(path, source, source.key, tmp_path)
 
 
+def test_exported_program(images: Tensor, tmp_path: Path) -> None:
+    path = tmp_path / "net.pt2"
+    batch = torch.export.Dim("batch", min=1)
+    torch.export.save(torch.export.export(Mean(), (images,), dynamic_shapes={"images": {0: batch}}), path)
+    source = augan.open(shapes(COUNTS))
+    space = open_space(path, source, source.key, tmp_path)
+    np.testing.assert_allclose(space.features(images), ModuleSpace(Mean()).features(images), rtol=1e-6)
+    assert space.hash == hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    path.write_bytes(b"not a program")
+    with pytest.raises(UserError, match="is not an exported program"):
+        open_space(path, source, source.key, tmp_path)
+
+
 def onnx_file(path: Path, shape: list[Any]) -> Path:
     """Global average pooling, as ONNX."""
     graph = helper.make_graph(

@@ -252,7 +252,7 @@ def evaluate(
     features: Annotated[
         str,
         typer.Option(
-            help="Feature space: in-domain, bundled, inception, dinov2, clip, or a file (.onnx, or .pt of TorchScript)."
+            help="Feature space: in-domain, bundled, inception, dinov2, clip, or a file (.onnx, .pt2, or .pt of TorchScript)."
         ),
     ] = "in-domain",
     count: Annotated[int, typer.Option(min=6, help="Images on each side, at most.")] = 2000,

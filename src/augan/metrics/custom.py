@@ -1,4 +1,4 @@
-"""Feature spaces of the user's own: a torch module, a TorchScript file, or an ONNX file."""
+"""Feature spaces of the user's own: a torch module, an exported program, a TorchScript file, or an ONNX file."""
 
 from __future__ import annotations
 
@@ -76,9 +76,35 @@ def script_space(path: Path) -> ModuleSpace:
         module = torch.jit.load(str(path), map_location="cpu")
     except (RuntimeError, ValueError, OSError) as error:
         raise UserError(f"{path} is not a TorchScript file (torch.jit.save writes one).") from error
-    space = ModuleSpace(module, prepare=sidecar(path) or Preprocessing(channels=None), name=path.name)
+    space = ModuleSpace(module, prepare=sidecar(path), name=path.name)
     space.hash = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     return space
+
+
+def exported_space(path: Path) -> ModuleSpace:
+    """The space of a file that torch.export.save wrote; see `sidecar` for its input. It must take any batch size.
+
+    Raises:
+        UserError: the file cannot be read as one.
+    """
+    try:
+        program = torch.export.load(path)
+    except Exception as error:  # zip, JSON, version and schema errors of many kinds
+        raise UserError(f"{path} is not an exported program (torch.export.save writes one).") from error
+    space = ModuleSpace(_Exported(program.module()), prepare=sidecar(path), name=path.name)
+    space.hash = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return space
+
+
+class _Exported(nn.Module):
+    """An exported program, which refuses train() and eval()."""
+
+    def __init__(self, program: nn.Module) -> None:
+        super().__init__()
+        self._run = [program]  # not a submodule
+
+    def forward(self, images: Tensor) -> Any:
+        return self._run[0](images)
 
 
 class OnnxSpace(ModuleSpace):

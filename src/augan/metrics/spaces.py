@@ -10,12 +10,17 @@ from torch import nn
 
 from augan.core.errors import UserError, unknown_name
 from augan.metrics.bundled import BundledSpace
-from augan.metrics.custom import ModuleSpace, OnnxSpace, script_space
+from augan.metrics.custom import ModuleSpace, OnnxSpace, exported_space, script_space
 from augan.metrics.in_domain import cached_extractor
 from augan.metrics.pretrained import clip_space, dinov2_space, inception_space
 from augan.metrics.space import FeatureSpace, Items
 
-FILES: dict[str, Callable[[Path], FeatureSpace]] = {".onnx": OnnxSpace, ".pt": script_space, ".ts": script_space}
+FILES: dict[str, Callable[[Path], FeatureSpace]] = {
+    ".onnx": OnnxSpace,
+    ".pt2": exported_space,
+    ".pt": script_space,
+    ".ts": script_space,
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,8 @@ def open_space(space: str | Path | nn.Module | FeatureSpace, items: Items, key: 
     """The feature space that is meant.
 
     Args:
-        space: a name in SPACES, an .onnx file, a TorchScript file (.pt, .ts), a module, or a space.
+        space: a name in SPACES, an .onnx file, an exported program (.pt2), a TorchScript file (.pt, .ts), a module,
+            or a space.
         items, key: the real data and its content key; `in-domain` learns from it.
         cache: where `in-domain` spaces and downloads are kept.
 
