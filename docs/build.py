@@ -1,4 +1,6 @@
-"""Writes docs/cli.md and docs/settings.md from the code. `python -m docs.build --check` fails where they are stale.
+"""Writes docs/cli.md, docs/settings.md and the tables of docs/measures.md from the code.
+
+`python -m docs.build --check` fails where they are stale.
 
 What it writes depends on the code alone: not on the terminal, the platform or the version of the command line library.
 """
@@ -180,10 +182,28 @@ def attributes(kind: Any) -> dict[str, str]:
     return meanings
 
 
+def measures_page() -> str:
+    """docs/measures.md with its two tables, of the measures and of the feature spaces, as the code has them."""
+    from augan.metrics import MEASURES, SPACES
+
+    better = {"low": "low", "high": "high", "one": "1", "zero": "0"}
+    measures = ["| name | title | best | meaning | classes | source |", "|---|---|---|---|---|---|"]
+    for name, one in MEASURES.items():
+        cells = [f"`{name}`", one.title, better[one.better], one.meaning, "yes" if one.by_class else "", one.source]
+        measures.append("| " + " | ".join(map(_cell, cells)) + " |")
+    spaces = ["| name | what it is |", "|---|---|"]
+    spaces += [f"| `{name}` | {_cell(kind.meaning)} |" for name, kind in SPACES.items()]
+    text = (Path(__file__).parent / "measures.md").read_text(encoding="utf-8")
+    for name, lines in (("measures", measures), ("spaces", spaces)):
+        section = f"<!-- {name} -->\n" + "\n".join(lines) + f"\n<!-- /{name} -->"
+        text = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, section=section: section, text, flags=re.S)
+    return text
+
+
 def main() -> int:
     """Writes the generated pages; with --check, says which are stale instead."""
     check = "--check" in sys.argv[1:]
-    pages = {"cli.md": cli_page(), "settings.md": settings_page()}
+    pages = {"cli.md": cli_page(), "settings.md": settings_page(), "measures.md": measures_page()}
     stale = [name for name, page in pages.items() if not _is_fresh(FOLDER / name, page)]
     if check and stale:
         print(f"Stale: {', '.join(f'docs/{name}' for name in stale)}. Run: make docs", file=sys.stderr)

@@ -124,7 +124,7 @@ def test_commands_parse(page: str, line: str) -> None:
 def test_commands_in_sentences_exist(page: str) -> None:
     for line in re.findall(r"`augan ([^`\n]+)`", TEXT[page]):
         words = line.split()
-        names = [word for word in words if re.fullmatch(r"[a-z]+", word)]
+        names = [word for word in words if re.fullmatch(r"[a-z][a-z-]*", word)]
         group = {option for parameter in GROUP.params for option in parameter.opts} | {"--help"}
         named = names[0] if names and words[0] == names[0] else None
         assert named is None or named in GROUP.commands, line

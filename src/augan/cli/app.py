@@ -251,9 +251,7 @@ def evaluate(
     ] = None,
     features: Annotated[
         str,
-        typer.Option(
-            help="Feature space: in-domain, bundled, inception, dinov2, clip, or a file (.onnx, .pt2, or .pt of TorchScript)."
-        ),
+        typer.Option(help="Feature space: in-domain, bundled, inception, dinov2, clip, or a file (.onnx, .pt2, .pt)."),
     ] = "in-domain",
     count: Annotated[int, typer.Option(min=6, help="Images on each side, at most.")] = 2000,
     size: Annotated[
