@@ -231,8 +231,8 @@ def main() -> None:
         parts.append(f"### {name}: {passed} of {total} rise at every step\n\n{text}")
     digits = found["digits"]
     parts.append(
-        "### Checkpoints of one run on digits\n\nFréchet / kernel distance to 1,000 real digits, of 1,000 samples after "
-        f"so many images of training.\n\n{checkpoint_table(*digits)}"
+        "### Checkpoints of one run on digits\n\nFréchet / kernel distance to 1,000 real digits, of 1,000 samples "
+        f"after so many images of training.\n\n{checkpoint_table(*digits)}"
     )
     if missing:
         parts.append("Left out: " + "; ".join(missing) + ".")

@@ -271,3 +271,30 @@ def test_demo(tmp_path: Path, monkeypatch: Any) -> None:
         assert (tmp_path / "demo" / name).stat().st_size > 0
     assert set(augan.data.class_counts(augan.open(tmp_path / "demo" / "balanced")).values()) == {50}
     assert result.stderr.count("augan ") >= 3
+
+
+def test_evaluate_and_compare_on_the_command_line(tiny_run: augan.Run, bars_npz: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    shown = call("evaluate", tiny_run.path, "--against", bars_npz, "--holdout", bars_npz, "--html", page)
+    assert shown.exit_code == 0, shown.output
+    for part in ("Fréchet distance", "recall", "high", "data-copying", "note:"):
+        assert part in shown.stdout
+    assert "report.html" in shown.stderr
+    assert page.exists()
+    plain = call("evaluate", bars_npz, "--against", bars_npz, "--features", "bundled", "--accuracy-score")
+    assert "accuracy of samples (CAS)" in plain.stdout
+    assert "not measured" in plain.stdout
+    saved = tmp_path / "a.json"
+    saved.write_text(call("evaluate", bars_npz, "--against", bars_npz, "--json").stdout)
+    assert json.loads(saved.read_text())["against"] == str(bars_npz)
+    side_by_side = call("compare-runs", saved, saved)
+    assert side_by_side.exit_code == 0, side_by_side.output
+    assert "precision" in side_by_side.stdout
+    refused = call("compare-runs", saved, tiny_run.path)
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("Error: These numbers cannot be compared")
+    forced = call("compare-runs", saved, tiny_run.path, "--force")
+    assert "warning:" in forced.stdout
+    assert json.loads(call("compare-runs", saved, saved, "--json").stdout)["runs"] == [str(saved)] * 2
+    anew = call("compare-runs", tiny_run.path, tiny_run.path, "--against", bars_npz, "--count", 40, "--json")
+    assert json.loads(anew.stdout)["warnings"] == []

@@ -221,6 +221,13 @@ def test_a_comparison_of_features_alone(comparison: Comparison) -> None:
         MEASURES["copying"].compute(bare)
 
 
+def test_repeated_real_images_have_no_ratio(comparison: Comparison) -> None:
+    twice = Side(features=np.repeat(comparison.real.features[:20], 2, axis=0))
+    found = measure_all(replace(comparison, real=twice, holdout=None, _shared={}))
+    assert "repeat another one" in found.omitted["nearest_ratio"]
+    assert all(np.isfinite(one.value) for one in found.values.values())
+
+
 def test_not_finite_features_are_refused(comparison: Comparison) -> None:
     for name in ("real", "fake", "holdout"):
         bad = Side(features=np.full((20, FEATURES), np.nan, np.float32))

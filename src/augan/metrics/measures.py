@@ -135,7 +135,10 @@ def _authenticity(comparison: Comparison) -> Estimate:
 def _nearest_ratio(comparison: Comparison) -> Estimate:
     holdout = comparison.holdout.features if comparison.holdout else None
     ours, theirs = nearest_of_both(comparison.real.features, comparison.fake.features, holdout)
-    return ratio_of_medians(ours, theirs, comparison.seed)
+    found = ratio_of_medians(ours, theirs, comparison.seed)
+    if not np.isfinite(found.value):
+        raise NotMeasured("most real images repeat another one exactly")
+    return found
 
 
 def _with_holdout(compute: Callable[..., float]) -> Callable[[Comparison], Estimate]:
@@ -306,9 +309,14 @@ def measure_all(comparison: Comparison, only: Callable[[Measure], bool] = lambda
         if not only(measure):
             continue
         try:
-            values[name] = measure.compute(comparison)
+            found = measure.compute(comparison)
         except (NotMeasured, UserError) as reason:
             omitted[name] = str(reason)
+            continue
+        if np.isfinite(found.value):
+            values[name] = found
+        else:
+            omitted[name] = "it is not finite for these features"
     return Measured(values=values, omitted=omitted)
 
 
