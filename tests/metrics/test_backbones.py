@@ -1,13 +1,15 @@
 """Architectures of published networks: keys, shapes, and numbers of the reference implementations.
 
 Weights here are made by a seeded rule. The golden numbers were computed with the same weights by torch-fidelity 0.4.0
-(Inception) and transformers 5.23.0 (Dinov2Model, CLIPVisionModelWithProjection).
+(Inception), by DINOv2's own code (facebookresearch/dinov2, b8931f7, xFormers off) and by CLIP's own (openai/CLIP,
+d05afc4), in float32. The listings are hashes of the names and shapes that these programs load strictly.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,12 @@ from augan.metrics.backbones.inception import resized_like_tensorflow
 from common import shapes
 
 WIDTH, DEPTH = 128, 2
+
+
+def listing(state: Mapping[str, Tensor]) -> str:
+    """A hash of all names and shapes, in the order of the names."""
+    lines = [f"{name} {tuple(value.shape)}" for name, value in sorted(state.items())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def inception_state() -> dict[str, Tensor]:
@@ -50,6 +58,7 @@ def state() -> dict[str, Tensor]:
 
 def test_inception_has_the_published_keys(state: dict[str, Tensor]) -> None:
     assert len(state) == 566
+    assert listing(state) == "760681d791cb624e"
     learnt = [value for name, value in state.items() if not name.rpartition(".")[2].startswith(("running", "num"))]
     assert sum(value.numel() for value in learnt) == 23_850_960
     for name, shape in {
@@ -69,6 +78,7 @@ def test_inception_has_the_published_keys(state: dict[str, Tensor]) -> None:
 
 def test_inception_gives_the_reference_numbers(state: dict[str, Tensor]) -> None:
     network = inception(state)
+    assert not network.training
     images = torch.randint(0, 256, (2, 3, 32, 32), generator=torch.Generator().manual_seed(7), dtype=torch.uint8)
     features = network(images.float())
     chosen = [0, 1, 500, 1200, 2047]
@@ -85,31 +95,42 @@ def test_inception_gives_the_reference_numbers(state: dict[str, Tensor]) -> None
     np.testing.assert_allclose(network(images[1:].float()), features[1:], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("height", "width", "side"), [(4, 6, 9), (12, 7, 5), (5, 5, 5), (1, 3, 4)])
+def test_inception_loads_without_counts_of_batches(state: dict[str, Tensor]) -> None:
+    """Files of older versions of torch have no `num_batches_tracked`; nothing reads it."""
+    inception({name: value for name, value in state.items() if not name.endswith("num_batches_tracked")})
+
+
+@pytest.mark.parametrize(("height", "width", "side"), [(4, 6, 9), (12, 7, 5), (5, 5, 5), (1, 3, 4), (32, 45, 299)])
 def test_resize_is_tensorflow_1s(height: int, width: int, side: int) -> None:
-    """out[i, j] is read at (i * height / side, j * width / side), between the four pixels around."""
+    """out[i, j] is read at (i * height / side, j * width / side), between the four pixels around, in float32."""
     image = np.random.default_rng(0).uniform(0, 255, (height, width)).astype(np.float32)
-    expected = np.zeros((side, side))
+    expected = np.zeros((side, side), np.float32)
     for i in range(side):
         for j in range(side):
-            y, x = i * height / side, j * width / side
+            y, x = np.float32(i) * np.float32(height / side), np.float32(j) * np.float32(width / side)
             top, left = int(y), int(x)
             bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
-            dy, dx = y - top, x - left
-            above = image[top, left] * (1 - dx) + image[top, right] * dx
-            below = image[bottom, left] * (1 - dx) + image[bottom, right] * dx
-            expected[i, j] = above * (1 - dy) + below * dy
+            dy, dx = y - np.float32(top), x - np.float32(left)
+            above = image[top, left] + (image[top, right] - image[top, left]) * dx
+            below = image[bottom, left] + (image[bottom, right] - image[bottom, left]) * dx
+            expected[i, j] = above + (below - above) * dy
     result = resized_like_tensorflow(torch.from_numpy(image)[None, None], side)
-    np.testing.assert_allclose(result[0, 0], expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_array_equal(result[0, 0], expected)
+
+
+def test_resize_stays_on_the_device_of_the_images() -> None:
+    result = resized_like_tensorflow(torch.empty(2, 3, 20, 30, device="meta"), 299)
+    assert result.device.type == "meta"
+    assert result.shape == (2, 3, 299, 299)
 
 
 def block_weights(
-    random: torch.Generator, prefix: str, norms: Iterable[str], layers: dict[str, tuple[int, int]]
+    random: torch.Generator, prefix: str, norms: Iterable[str], layers: dict[str, tuple[int, int]], width: int
 ) -> dict[str, Tensor]:
     made: dict[str, Tensor] = {}
     for name in norms:
-        made[f"{prefix}{name}.weight"] = 1 + small(random, (WIDTH,))
-        made[f"{prefix}{name}.bias"] = small(random, (WIDTH,))
+        made[f"{prefix}{name}.weight"] = 1 + small(random, (width,))
+        made[f"{prefix}{name}.bias"] = small(random, (width,))
     for name, (out, inputs) in layers.items():
         made[f"{prefix}{name}weight"] = small(random, (out, inputs), inputs**-0.5)
         made[f"{prefix}{name}bias"] = small(random, (out,))
@@ -120,64 +141,102 @@ def small(random: torch.Generator, shape: tuple[int, ...], scale: float = 0.05) 
     return torch.randn(shape, generator=random) * scale
 
 
-def dinov2_state(side: int = 4) -> dict[str, Tensor]:
+def dinov2_state(side: int = 4, width: int = WIDTH, depth: int = DEPTH) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(0)
     state = {
-        "cls_token": small(random, (1, 1, WIDTH)),
-        "pos_embed": small(random, (1, side * side + 1, WIDTH)),
-        "mask_token": small(random, (1, WIDTH)),
-        "patch_embed.proj.weight": small(random, (WIDTH, 3, 14, 14)),
-        "patch_embed.proj.bias": small(random, (WIDTH,)),
-        "norm.weight": 1 + small(random, (WIDTH,)),
-        "norm.bias": small(random, (WIDTH,)),
+        "cls_token": small(random, (1, 1, width)),
+        "pos_embed": small(random, (1, side * side + 1, width)),
+        "mask_token": small(random, (1, width)),
+        "patch_embed.proj.weight": small(random, (width, 3, 14, 14)),
+        "patch_embed.proj.bias": small(random, (width,)),
+        "norm.weight": 1 + small(random, (width,)),
+        "norm.bias": small(random, (width,)),
     }
     layers = {
-        "attn.qkv.": (3 * WIDTH, WIDTH),
-        "attn.proj.": (WIDTH, WIDTH),
-        "mlp.fc1.": (4 * WIDTH, WIDTH),
-        "mlp.fc2.": (WIDTH, 4 * WIDTH),
+        "attn.qkv.": (3 * width, width),
+        "attn.proj.": (width, width),
+        "mlp.fc1.": (4 * width, width),
+        "mlp.fc2.": (width, 4 * width),
     }
-    for index in range(DEPTH):
-        state |= block_weights(random, f"blocks.{index}.", ("norm1", "norm2"), layers)
+    for index in range(depth):
+        state |= block_weights(random, f"blocks.{index}.", ("norm1", "norm2"), layers, width)
         for name in ("ls1", "ls2"):
-            state[f"blocks.{index}.{name}.gamma"] = 1 + small(random, (WIDTH,), 0.3)
+            state[f"blocks.{index}.{name}.gamma"] = 1 + small(random, (width,), 0.3)
     return state
 
 
-def clip_state() -> dict[str, Tensor]:
+def clip_state(side: int = 2, width: int = WIDTH, depth: int = DEPTH, project: int = 16) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(0)
     state = {
-        "visual.class_embedding": small(random, (WIDTH,)),
-        "visual.positional_embedding": small(random, (5, WIDTH)),
-        "visual.proj": small(random, (WIDTH, 16)),
-        "visual.conv1.weight": small(random, (WIDTH, 3, 32, 32)),
+        "visual.class_embedding": small(random, (width,)),
+        "visual.positional_embedding": small(random, (side * side + 1, width)),
+        "visual.proj": small(random, (width, project)),
+        "visual.conv1.weight": small(random, (width, 3, 32, 32)),
     }
     for name in ("ln_pre", "ln_post"):
-        state[f"visual.{name}.weight"] = 1 + small(random, (WIDTH,))
-        state[f"visual.{name}.bias"] = small(random, (WIDTH,))
+        state[f"visual.{name}.weight"] = 1 + small(random, (width,))
+        state[f"visual.{name}.bias"] = small(random, (width,))
     layers = {
-        "attn.in_proj_": (3 * WIDTH, WIDTH),
-        "attn.out_proj.": (WIDTH, WIDTH),
-        "mlp.c_fc.": (4 * WIDTH, WIDTH),
-        "mlp.c_proj.": (WIDTH, 4 * WIDTH),
+        "attn.in_proj_": (3 * width, width),
+        "attn.out_proj.": (width, width),
+        "mlp.c_fc.": (4 * width, width),
+        "mlp.c_proj.": (width, 4 * width),
     }
-    for index in range(DEPTH):
-        state |= block_weights(random, f"visual.transformer.resblocks.{index}.", ("ln_1", "ln_2"), layers)
+    for index in range(depth):
+        state |= block_weights(random, f"visual.transformer.resblocks.{index}.", ("ln_1", "ln_2"), layers, width)
     return state
 
 
-def noise(side: int) -> Tensor:
-    return torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(1))
+def noise(height: int, width: int | None = None, count: int = 1) -> Tensor:
+    return torch.randn(count, 3, height, width or height, generator=torch.Generator().manual_seed(1))
 
 
-def test_dinov2_gives_the_reference_numbers() -> None:
-    features = dinov2(dinov2_state())(noise(56))
-    expected = [-0.43809706, -0.14417663, 0.38451487, 0.44677505, -2.11124849, 0.17569025]
+def test_vision_transformers_have_the_published_keys() -> None:
+    """DINOv2 ViT-S/14, which also loads, and the image half of CLIP ViT-B/32."""
+    vits = dinov2_state(side=37, width=384, depth=12)
+    assert (len(vits), listing(vits)) == (175, "d2688998b6a3fd60")
+    assert sum(value.numel() for value in vits.values()) == 22_056_576
+    assert dinov2(vits)(noise(28)).shape == (1, 384)
+    vitb = clip_state(7, 768, 12, 512)
+    assert (len(vitb), listing(vitb)) == (152, "9972162b816dcf5e")
+    assert sum(value.numel() for value in vitb.values()) == 87_849_216
+
+
+@pytest.mark.parametrize(
+    ("width", "depth", "patch", "places", "project", "published"),
+    [
+        (384, 12, 14, 1370, None, 22_056_576 - 384),
+        (768, 12, 14, 1370, None, 86_580_480 - 768),
+        (1024, 24, 14, 1370, None, 304_368_640 - 1024),
+        (768, 12, 32, 50, 512, 87_849_216 + 24 * 768),
+    ],
+)
+def test_sizes_of_vision_transformers(
+    width: int, depth: int, patch: int, places: int, project: int | None, published: int
+) -> None:
+    """As many parameters as the files hold, without DINOv2's mask token, and with scales of one for CLIP."""
+    with torch.device("meta"):
+        network = vision_transformer.VisionTransformer(width, depth, patch, places, project)
+    assert sum(value.numel() for value in network.parameters()) == published
+
+
+@pytest.mark.parametrize(
+    ("side", "pixels", "expected"),
+    [
+        (4, (56, 56), [-0.43809706, -0.14417663, 0.38451487, 0.44677505, -2.11124849, 0.17569025]),
+        (4, (84, 56), [-0.84416384, -1.36127675, -0.56549954, 0.33604011, -0.63826448, -0.89181387]),
+        (37, (224, 224), [0.57884723, -0.27160966, 0.46862894, 0.17221400, -1.48220122, -1.13226700]),
+    ],
+    ids=["learnt grid", "not square", "as published"],
+)
+def test_dinov2_gives_the_reference_numbers(side: int, pixels: tuple[int, int], expected: list[float]) -> None:
+    """In the learnt grid of positions, and interpolated to others; "as published" is 518 to 224 pixels."""
+    features = dinov2(dinov2_state(side))(noise(*pixels))
     assert features.shape == (1, WIDTH)
     np.testing.assert_allclose(features[0, :6], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_dinov2_takes_other_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dinov2_scales_positions_with_an_offset(monkeypatch: pytest.MonkeyPatch) -> None:
     """Positions are interpolated by (new + 0.1) / old, as its authors do; plain scaling differs a little."""
     network = dinov2(dinov2_state())
     theirs = network(noise(84))
@@ -194,18 +253,47 @@ def test_clip_gives_the_reference_numbers() -> None:
     np.testing.assert_allclose(features[0, :6], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("build", "state_of", "side"), [(dinov2, dinov2_state, 70), (clip_visual, clip_state, 64)], ids=["dinov2", "clip"]
+)
+def test_an_images_features_do_not_depend_on_its_batch(
+    build: Callable[[Mapping[str, Tensor]], torch.nn.Module], state_of: Callable[[], dict[str, Tensor]], side: int
+) -> None:
+    network, images = build(state_of()), noise(side, count=3)
+    whole = network(images)
+    np.testing.assert_allclose(torch.cat([network(image[None]) for image in images]), whole, rtol=1e-4, atol=1e-5)
+    assert float((whole[0] - whole[1]).abs().max()) > 0.01
+
+
 def test_other_weights_are_refused(state: dict[str, Tensor]) -> None:
-    with pytest.raises(UserError, match="not those of the FID's InceptionV3"):
+    with pytest.raises(UserError, match="not those of the FID's InceptionV3") as caught:
         inception({name: value for name, value in state.items() if not name.startswith("Mixed_6c")})
+    assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="not those of the FID's InceptionV3"):
         inception(state | {"fc.weight": torch.zeros(1000, 2048)})
     whole = dinov2_state()
     for damaged in ({}, {"cls_token": whole["cls_token"]}, whole | {"norm.weight": torch.zeros(3)}, clip_state()):
-        with pytest.raises(UserError, match="not those of DINOv2"):
+        with pytest.raises(UserError, match="not those of DINOv2") as caught:
             dinov2(damaged)
+        assert "\n" not in str(caught.value)
     for other in ({}, whole, {"visual.conv1.weight": torch.zeros(2)}):
-        with pytest.raises(UserError, match="not those of CLIP"):
+        with pytest.raises(UserError, match="not those of CLIP") as caught:
             clip_visual(other)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", ["register_tokens", "blocks.0.mlp.w12.weight", "head.weight"])
+def test_other_dinov2s_are_refused(extra: str) -> None:
+    with pytest.raises(UserError, match="not those of DINOv2"):
+        dinov2(dinov2_state() | {extra: torch.zeros(1, 4, WIDTH)})
+
+
+def test_vision_transformers_of_no_whole_shape_are_refused() -> None:
+    """Heads are 64 wide, and positions make a square; else the first image would fail."""
+    with pytest.raises(UserError, match="not those of DINOv2"):
+        dinov2(dinov2_state(width=100))
+    with pytest.raises(UserError, match="not those of DINOv2"):
+        dinov2(dinov2_state() | {"pos_embed": torch.zeros(1, 16, WIDTH)})
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from augan.apply.evaluate import COUNT, Space, evaluate, is_run
+from augan.apply.evaluate import COUNT, Space, Tick, evaluate, is_run
 from augan.checkpoint import Run
 from augan.core.errors import UserError
 from augan.core.files import read_json
@@ -63,6 +63,7 @@ def compare_runs(
     count: int = COUNT,
     force: bool = False,
     seed: int = 0,
+    tick: Tick = lambda done: None,
 ) -> Contest:
     """Puts measures side by side.
 
@@ -71,6 +72,7 @@ def compare_runs(
         against: if given, every run is measured anew against these images, under the same conditions.
         holdout, features, count, seed: of that evaluation.
         force: show numbers that cannot be compared, with warnings.
+        tick: hears how many images' features of a run are there.
 
     Raises:
         UserError: fewer than two runs, a run without measures, or numbers that cannot be compared.
@@ -84,7 +86,7 @@ def compare_runs(
     else:
         entries = []
         for run in runs:
-            found = evaluate(run, against, holdout=holdout, features=features, count=count, seed=seed)
+            found = evaluate(run, against, holdout=holdout, features=features, count=count, seed=seed, tick=tick)
             entries.append(_entry(str(run), found))
     differences = _differences(entries)
     if differences and not force:

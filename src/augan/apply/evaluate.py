@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from augan.metrics.evaluation import Origin
 
 COUNT = 2_000
 Space = str | Path | nn.Module | FeatureSpace
+Tick = Callable[[int], None]
 
 
 def is_run(path: Any) -> bool:
@@ -53,6 +55,7 @@ def evaluate(
     accuracy_score: bool = False,
     seed: int = 0,
     html: Path | str | None = None,
+    tick: Tick = lambda done: None,
 ) -> Evaluation:
     """Measures `target` against real data.
 
@@ -69,6 +72,7 @@ def evaluate(
         accuracy_score: also train classifiers on samples and on real images (`augan.metrics.accuracy_scores`).
         seed: of the choice of images, of the model's samples and of resampling.
         html: where to write a report with pictures.
+        tick: hears how many images' features are there.
 
     Raises:
         UserError: sizes or channels differ, fewer than 6 images on a side, unknown classes, a feature space that
@@ -78,11 +82,12 @@ def evaluate(
         require_absent(Path(html))
     sides = _open_sides(target, against, holdout, size, count, seed)
     space = open_space(features, sides.real.source, sides.real.source.key, cache_folder())
+    count_up = _Total(tick)
     comparison = Comparison(
         space=space,
-        real=sides.real.side(space),
-        fake=sides.fake.side(space),
-        holdout=None if sides.holdout is None else sides.holdout.side(space),
+        real=sides.real.side(space, count_up.start()),
+        fake=sides.fake.side(space, count_up.start()),
+        holdout=None if sides.holdout is None else sides.holdout.side(space, count_up.start()),
         class_names=sides.real.source.item.class_names,
         seed=seed,
     )
@@ -95,6 +100,22 @@ def evaluate(
     return evaluation
 
 
+class _Total:
+    """Adds the counts of several sides up."""
+
+    def __init__(self, tick: Tick) -> None:
+        self.tick, self.before, self.now = tick, 0, 0
+
+    def start(self) -> Tick:
+        """The counter of the next side."""
+        self.before = self.now
+        return self._hear
+
+    def _hear(self, done: int) -> None:
+        self.now = self.before + done
+        self.tick(self.now)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Images:
     """Chosen items of a source, in a random order; labels in the numbers of the real classes."""
@@ -104,10 +125,12 @@ class _Images:
     labels: np.ndarray | None
     origin: Origin
 
-    def side(self, space: FeatureSpace) -> Side:
+    def side(self, space: FeatureSpace, tick: Tick) -> Side:
         """Their features, from the cache if they are there."""
         content = f"{self.origin.content} {self.origin.selection}"
-        features = cached_features(space, content, lambda: space.features_of(self.source, self.rows), cache_folder())
+        features = cached_features(
+            space, content, lambda: space.features_of(self.source, self.rows, tick), cache_folder()
+        )
         return Side(features=features, labels=self.labels, images=self._fetch(np.arange(MOST_SHOWN)), fetch=self._fetch)
 
     def _fetch(self, positions: np.ndarray) -> np.ndarray:
@@ -130,15 +153,19 @@ class _Samples:
     seed: int
     origin: Origin
 
-    def side(self, space: FeatureSpace) -> Side:
+    def side(self, space: FeatureSpace, tick: Tick) -> Side:
         """Their features, from the cache if they are there."""
         content = f"{self.origin.content} {self.origin.selection}"
-        features = cached_features(space, content, lambda: self._features(space), cache_folder())
+        features = cached_features(space, content, lambda: self._features(space, tick), cache_folder())
         return Side(features=features, labels=self.labels, images=self._images(MOST_SHOWN), fetch=self._fetch)
 
-    def _features(self, space: FeatureSpace) -> np.ndarray:
-        batches = self.model.stream(self.origin.images, self.classes, self.seed, batch=256)
-        return np.concatenate([space.features(to_unit(from_unit(images))) for images, _ in batches])
+    def _features(self, space: FeatureSpace, tick: Tick) -> np.ndarray:
+        parts, done = [], 0
+        for images, _ in self.model.stream(self.origin.images, self.classes, self.seed, batch=256):
+            parts.append(space.features(to_unit(from_unit(images))))
+            done += len(images)
+            tick(done)
+        return np.concatenate(parts)
 
     def _images(self, count: int) -> np.ndarray:
         batches = self.model.stream(min(count, self.origin.images), self.classes, self.seed)

@@ -266,19 +266,21 @@ def evaluate(
 ) -> None:
     """Measure a run, or any set of images, against real ones."""
     from augan import api
-    from augan.cli.console import print_json, say, show_evaluation
+    from augan.cli.console import counting, print_json, say, show_evaluation
 
-    found = api.evaluate(
-        target,
-        against,
-        holdout=holdout,
-        features=features,
-        count=count,
-        size=size,
-        accuracy_score=accuracy_score,
-        seed=seed,
-        html=html,
-    )
+    with counting(_console(), "Features of", None, json) as tick:
+        found = api.evaluate(
+            target,
+            against,
+            holdout=holdout,
+            features=features,
+            count=count,
+            size=size,
+            accuracy_score=accuracy_score,
+            seed=seed,
+            html=html,
+            tick=tick,
+        )
     if json:
         print_json({"target": target, "against": against, **found.to_json()})
         return
@@ -314,11 +316,19 @@ def compare_runs(
 ) -> None:
     """Put the measures of runs side by side; numbers that cannot be compared are refused."""
     from augan import api
-    from augan.cli.console import print_json, show_contest
+    from augan.cli.console import counting, print_json, show_contest
 
-    contest = api.compare_runs(
-        runs, against=against, holdout=holdout, features=features, count=count, force=force, seed=seed
-    )
+    with counting(_console(), "Features of", None, json) as tick:
+        contest = api.compare_runs(
+            runs,
+            against=against,
+            holdout=holdout,
+            features=features,
+            count=count,
+            force=force,
+            seed=seed,
+            tick=tick,
+        )
     if json:
         print_json(contest.to_json())
     else:

@@ -16,8 +16,8 @@ from augan.core.item import to_unit
 from augan.metrics.estimate import Estimate
 from augan.metrics.frechet import frechet_distance, frechet_estimate
 from augan.metrics.manifold import Manifolds, manifolds
-from augan.metrics.pixels import Spectrum, ms_ssim, random_pairs
-from augan.metrics.space import FeatureSpace, perceptual_distances
+from augan.metrics.pixels import PAIRS, Spectrum, ms_ssim, random_pairs
+from augan.metrics.space import FeatureSpace, perceptual_distances, perceptual_distances_of_features
 
 Features = Float[np.ndarray, "_ d"]
 LEAST_IMAGES = 6
@@ -26,6 +26,7 @@ LEAST_IN_CLASS = 10
 MOST_SHOWN = 500
 """How many images of a side are kept in memory, for the measures of pixels and for the report."""
 PAIRS_AT_ONCE = 64
+PAIRS_IN_CLASS = 100
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,6 +70,7 @@ class Comparison:
 
     Attributes:
         errors: whether confidence intervals are wanted where they cost time.
+        pairs: how many random pairs of images are compared at most.
 
     Raises:
         UserError: a side with fewer than 6 images, or with features that are not finite.
@@ -81,6 +83,7 @@ class Comparison:
     class_names: tuple[str, ...] | None = None
     seed: int = 0
     errors: bool = True
+    pairs: int = PAIRS
     _shared: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -99,12 +102,13 @@ class Comparison:
 
     def of_class(self, label: int) -> Comparison | None:
         """The same for one class, without confidence intervals; None where a side has fewer than 10 of it."""
-        sides = [_of_class(side, label) for side in (self.real, self.fake)]
-        if any(side is None or len(side) < LEAST_IN_CLASS for side in sides):
+        real, fake = _of_class(self.real, label), _of_class(self.fake, label)
+        if real is None or fake is None or min(len(real), len(fake)) < LEAST_IN_CLASS:
             return None
-        assert sides[0] is not None
-        assert sides[1] is not None
-        return replace(self, real=sides[0], fake=sides[1], holdout=None, errors=False, _shared={})
+        holdout = None if self.holdout is None else _of_class(self.holdout, label)
+        if holdout is not None and len(holdout) < LEAST_IN_CLASS:
+            holdout = None
+        return replace(self, real=real, fake=fake, holdout=holdout, errors=False, pairs=PAIRS_IN_CLASS, _shared={})
 
     def with_holdout_as_fake(self) -> Comparison | None:
         """How held-out real images would score: what is to be reached."""
@@ -141,9 +145,11 @@ class Comparison:
         if side.images is None:
             return None
         labels = None if self.real.labels is None or self.fake.labels is None else side.shown_labels
-        i, j = random_pairs(labels, len(side.images), self.seed)
+        i, j = random_pairs(labels, len(side.images), self.seed, self.pairs)
         if not len(i):
             return None
+        if kind == "perceptual" and not self.space.has_taps:
+            return perceptual_distances_of_features(side.features[i], side.features[j])
         parts = []
         for start in range(0, len(i), PAIRS_AT_ONCE):
             chosen = slice(start, start + PAIRS_AT_ONCE)

@@ -11,6 +11,7 @@ from augan.core.errors import UserError
 from augan.metrics.estimate import Estimate, jackknife, with_error
 
 Features = Float[np.ndarray, "_ d"]
+BLOCK = 4_096
 
 
 class Moments:
@@ -58,7 +59,9 @@ class Moments:
 
 def moments(features: Features) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, "d d"]]:
     """Mean and unbiased covariance in float64."""
-    found = Moments(features.shape[1]).add(features)
+    found = Moments(features.shape[1])
+    for start in range(0, len(features), BLOCK):
+        found.add(features[start : start + BLOCK])
     return found.mean, found.covariance
 
 

@@ -48,7 +48,7 @@ class Measure:
     better: str
     compute: Callable[[Comparison], Estimate]
     form: str = "{:.3f}"
-    by_class: bool = False
+    by_class: bool = True
 
 
 def _frechet_infinity(comparison: Comparison) -> Estimate:
@@ -158,7 +158,6 @@ MEASURES: dict[str, Measure] = {
         source="arXiv:1706.08500, eq. 6",
         better="low",
         compute=lambda comparison: comparison.frechet,
-        by_class=True,
     ),
     "frechet_infinity": Measure(
         title="Fréchet, extrapolated",
@@ -174,7 +173,6 @@ MEASURES: dict[str, Measure] = {
         better="low",
         compute=lambda comparison: kernel_distance(comparison.real.features, comparison.fake.features),
         form="{:.4f}",
-        by_class=True,
     ),
     "precision": Measure(
         title="precision",
@@ -182,7 +180,6 @@ MEASURES: dict[str, Measure] = {
         source="arXiv:1904.06991, eq. 1",
         better="high",
         compute=_of_manifolds("precision"),
-        by_class=True,
     ),
     "recall": Measure(
         title="recall",
@@ -190,7 +187,6 @@ MEASURES: dict[str, Measure] = {
         source="arXiv:1904.06991, eq. 1",
         better="high",
         compute=_of_manifolds("recall"),
-        by_class=True,
     ),
     "density": Measure(
         title="density",
@@ -198,7 +194,6 @@ MEASURES: dict[str, Measure] = {
         source="arXiv:2002.09797, eq. 3",
         better="high",
         compute=_of_manifolds("density"),
-        by_class=True,
     ),
     "coverage": Measure(
         title="coverage",
@@ -206,7 +201,6 @@ MEASURES: dict[str, Measure] = {
         source="arXiv:2002.09797, eq. 4",
         better="high",
         compute=_of_manifolds("coverage"),
-        by_class=True,
     ),
     "agreement": Measure(
         title="label agreement",
@@ -214,7 +208,6 @@ MEASURES: dict[str, Measure] = {
         source="in-domain classifier",
         better="high",
         compute=_agreement,
-        by_class=True,
     ),
     "inception_score": Measure(
         title="inception score",
@@ -222,6 +215,7 @@ MEASURES: dict[str, Measure] = {
         source="arXiv:1606.03498, section 4",
         better="high",
         compute=_inception_score,
+        by_class=False,  # it is about classes
     ),
     "diversity": Measure(
         title="diversity",
@@ -229,7 +223,6 @@ MEASURES: dict[str, Measure] = {
         source="mean pairwise distance, over that of real images",
         better="one",
         compute=_diversity,
-        by_class=True,
     ),
     "perceptual_diversity": Measure(
         title="perceptual diversity",
@@ -259,7 +252,6 @@ MEASURES: dict[str, Measure] = {
         source="first percentile of real nearest-neighbour distances",
         better="low",
         compute=_near_copies,
-        by_class=True,
     ),
     "nearest_ratio": Measure(
         title="nearest-neighbour ratio",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -19,6 +19,7 @@ from augan.core.errors import UserError
 from augan.core.item import ItemSpec, to_unit
 
 BATCH = 256
+Tick = Callable[[int], None]
 
 
 @runtime_checkable
@@ -71,12 +72,19 @@ class FeatureSpace(ABC):
         where a network shows no others."""
         return [torch.from_numpy(self.features(images))[:, :, None, None]]
 
-    def features_of(self, items: Items, indices: np.ndarray) -> Float[np.ndarray, "n d"]:
-        """Features of stored items, in bounded memory."""
-        parts = [
-            self.features(to_unit(items.items(indices[start : start + BATCH])))
-            for start in range(0, len(indices), BATCH)
-        ]
+    @property
+    def has_taps(self) -> bool:
+        """Whether `taps` are maps of the network, and not the features again."""
+        return type(self).taps is not FeatureSpace.taps
+
+    def features_of(
+        self, items: Items, indices: np.ndarray, tick: Tick = lambda done: None
+    ) -> Float[np.ndarray, "n d"]:
+        """Features of stored items, in bounded memory; `tick` hears how many are done."""
+        parts = []
+        for start in range(0, len(indices), BATCH):
+            parts.append(self.features(to_unit(items.items(indices[start : start + BATCH]))))
+            tick(min(start + BATCH, len(indices)))
         return np.concatenate(parts) if parts else np.empty((0, self.dimensions), np.float32)
 
 
@@ -157,3 +165,11 @@ def perceptual_distances(
         squared = (F.normalize(a, dim=1, eps=1e-10) - F.normalize(b, dim=1, eps=1e-10)).square().sum(1)
         total += squared.mean((1, 2)).double().numpy()
     return total / len(maps)
+
+
+def perceptual_distances_of_features(
+    a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "n d"]
+) -> Float[np.ndarray, " n"]:
+    """The same for a space whose only map are its features."""
+    x, y = (F.normalize(torch.from_numpy(side).double(), dim=1, eps=1e-10) for side in (a, b))
+    return (x - y).square().sum(1).numpy()

@@ -1,4 +1,5 @@
-"""The InceptionV3 of the published Fréchet inception distance (the TensorFlow graph of 2015-12-05).
+"""The InceptionV3 (arXiv:1512.00567) of the published Fréchet inception distance (arXiv:1706.08500): the TensorFlow
+graph of 2015-12-05.
 
 It differs from other InceptionV3s: images are resized as TensorFlow 1 did it, average pools do not count their padding,
 and the last block pools by the maximum.
@@ -177,20 +178,19 @@ class Inception(nn.Module):
 
 def resized_like_tensorflow(images: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c s s"]:
     """Bilinear, as TensorFlow 1's resize_bilinear: pixel i of the result is read at i * (old / new), with no half pixel
-    added and nothing averaged."""
-    rows = _weights(images.shape[2], side)
-    columns = _weights(images.shape[3], side)
-    upper, lower = images[:, :, rows[0]], images[:, :, rows[1]]
-    top = torch.lerp(upper[..., columns[0]], upper[..., columns[1]], columns[2])
-    bottom = torch.lerp(lower[..., columns[0]], lower[..., columns[1]], columns[2])
-    return torch.lerp(top, bottom, rows[2][:, None])
+    added and nothing averaged. Columns before rows, in float32, so that it is the same to the last bit."""
+    return _read_between(_read_between(images, 3, side), 2, side)
 
 
-def _weights(old: int, new: int) -> tuple[Tensor, Tensor, Tensor]:
-    """For each of the new pixels: the pixel before it, the one behind it, and the share of the latter."""
-    places = torch.arange(new, dtype=torch.float32) * (old / new)
-    before = places.floor().long().clamp_max(old - 1)
-    return before, (before + 1).clamp_max(old - 1), places - before
+def _read_between(images: Tensor, axis: int, new: int) -> Tensor:
+    """One axis resized."""
+    old = images.shape[axis]
+    places = torch.arange(new, dtype=torch.float32, device=images.device) * (old / new)
+    before = places.long().clamp_max(old - 1)
+    first = images.index_select(axis, before)
+    step = images.index_select(axis, (before + 1).clamp_max(old - 1)) - first
+    share = (places - before).to(images.dtype)
+    return first + step * (share if axis == 3 else share[:, None])
 
 
 def inception(state: Mapping[str, Tensor]) -> Inception:

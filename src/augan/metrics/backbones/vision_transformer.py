@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import isqrt
 
 import torch
 from jaxtyping import Float
@@ -44,7 +45,7 @@ class _Block(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """(b, 3, h, w), prepared -> features of the class token."""
+    """(b, 3, h, w), resized and normalised, h and w multiples of the patch -> features of the class token."""
 
     def __init__(self, width: int, depth: int, patch: int, places: int, project: int | None) -> None:
         """`project`: the size of CLIP's linear projection; None makes a DINOv2."""
@@ -71,7 +72,7 @@ class VisionTransformer(nn.Module):
 
     def _positions_for(self, height: int, width: int) -> Tensor:
         """The embeddings of a grid of patches, bicubic from the grid that was learnt."""
-        side = round((self.positions.shape[1] - 1) ** 0.5)
+        side = isqrt(self.positions.shape[1] - 1)
         if height * width == side * side and height == width:
             return self.positions
         grid = self.positions[:, 1:].view(1, side, side, -1).permute(0, 3, 1, 2)
@@ -147,9 +148,12 @@ def _renamed(state: Mapping[str, Tensor], names: tuple[tuple[str, str], ...]) ->
 def _built(state: dict[str, Tensor], clip: bool, meant: str) -> VisionTransformer:
     try:
         width, _, patch, _ = state["patches.weight"].shape
+        places = state["positions"].shape[1]
+        if width % min(HEAD_WIDTH, width) or isqrt(places - 1) ** 2 != places - 1:
+            raise ValueError(f"{width} channels and {places} positions are no whole heads on a square grid")
         depth = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks."))
         project = state["projection"].shape[1] if clip else None
-        network = VisionTransformer(width, depth, patch, state["positions"].shape[1], project)
+        network = VisionTransformer(width, depth, patch, places, project)
         network.load_state_dict(state)
     except (KeyError, ValueError, RuntimeError, IndexError) as error:
         raise UserError(f"The weights are not those of {meant}.") from error
