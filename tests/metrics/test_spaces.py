@@ -36,7 +36,7 @@ from augan.metrics import (
 from augan.metrics.backbones.efficientnet_lite import efficientnet_lite0
 from augan.metrics.bundled import BundledSpace
 from augan.metrics.feature_cache import cached_features
-from augan.metrics.space import as_channels, hash_of, perceptual_distances, resized
+from augan.metrics.space import as_channels, full_float32, hash_of, perceptual_distances, resized
 from common import shapes
 
 COUNTS = {"high": 12, "middle": 12, "low": 12}
@@ -258,6 +258,26 @@ def test_evaluation_in_a_space_from_a_file(tmp_path: Path) -> None:
     assert by_module.features["name"] == "Mean"
 
 
+def test_spaces_move(lite: BundledSpace, images: Tensor) -> None:
+    """A device without values stands for one that is not here: every part of a space must arrive there."""
+    source = augan.open(shapes(COUNTS))
+    here = torch.device("cpu")
+    for space in (BundledSpace(), ModuleSpace(Mean()), augan.metrics.train_extractor(source, steps=2)):
+        before = space.features(images)
+        assert np.array_equal(space.to(here).features(images), before)
+        space.to(torch.device("meta"))
+        assert space.device.type == "meta"
+        tensors = [value for network in space.networks for value in network.state_dict().values()]
+        assert tensors
+        assert {value.device.type for value in tensors} == {"meta"}
+        with pytest.raises(NotImplementedError, match="[Mm]eta"):  # only reading the result back fails
+            space.features(images)
+    with full_float32(torch.device("cuda")):
+        assert not torch.backends.cudnn.allow_tf32
+        assert torch.backends.cudnn.deterministic
+    assert torch.backends.cudnn.allow_tf32
+
+
 def test_perceptual_distances(lite: BundledSpace, images: Tensor) -> None:
     assert perceptual_distances(lite, images, images) == pytest.approx(0, abs=1e-6)
     noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -355,6 +375,11 @@ def test_weights_are_downloaded_whole_or_not_at_all(tmp_path: Path, monkeypatch:
     assert digest == hashlib.sha256(b"weights").hexdigest()
     source.unlink()
     assert pretrained.find_weights(weights, tmp_path / "cache")[0] == path
+    source.write_bytes(b"something else")
+    pinned = pretrained.Weights(space="clip", files=("pinned.pth",), sha256=digest, url=source.as_uri())
+    with pytest.raises(UserError, match="not the published file"):
+        pretrained.find_weights(pinned, tmp_path / "cache")
+    assert list((tmp_path / "cache" / "weights").iterdir()) == [path]
 
 
 @pytest.mark.parametrize("name", ["inception", "dinov2", "clip"])

@@ -62,6 +62,7 @@ def compare_runs(
     features: Space = "in-domain",
     count: int = COUNT,
     force: bool = False,
+    device: str = "cpu",
     seed: int = 0,
     tick: Tick = lambda done: None,
 ) -> Contest:
@@ -70,7 +71,7 @@ def compare_runs(
     Args:
         runs: run folders, with what was measured during training; or files that `augan evaluate --json` wrote.
         against: if given, every run is measured anew against these images, under the same conditions.
-        holdout, features, count, seed: of that evaluation.
+        holdout, features, count, device, seed: of that evaluation.
         force: show numbers that cannot be compared, with warnings.
         tick: hears how many images' features of a run are there.
 
@@ -86,7 +87,9 @@ def compare_runs(
     else:
         entries = []
         for run in runs:
-            found = evaluate(run, against, holdout=holdout, features=features, count=count, seed=seed, tick=tick)
+            found = evaluate(
+                run, against, holdout=holdout, features=features, count=count, device=device, seed=seed, tick=tick
+            )
             entries.append(_entry(str(run), found))
     differences = _differences(entries)
     if differences and not force:

@@ -14,6 +14,7 @@ from torch import nn
 from augan import data as datasets
 from augan.apply.report import write_report
 from augan.checkpoint import Model, load_model
+from augan.core.devices import choose_device
 from augan.core.errors import UserError
 from augan.core.files import require_absent
 from augan.core.item import ItemSpec, from_unit, to_unit
@@ -53,6 +54,7 @@ def evaluate(
     count: int = COUNT,
     size: int | str | None = None,
     accuracy_score: bool = False,
+    device: str = "cpu",
     seed: int = 0,
     html: Path | str | None = None,
     tick: Tick = lambda done: None,
@@ -70,6 +72,7 @@ def evaluate(
             proportions.
         size: S or "HxW": both sides are resized to it; needed where they differ.
         accuracy_score: also train classifiers on samples and on real images (`augan.metrics.accuracy_scores`).
+        device: that computes features and samples: auto, cpu, cuda or mps.
         seed: of the choice of images, of the model's samples and of resampling.
         html: where to write a report with pictures.
         tick: hears how many images' features are there.
@@ -80,8 +83,8 @@ def evaluate(
     """
     if html is not None:
         require_absent(Path(html))
-    sides = _open_sides(target, against, holdout, size, count, seed)
-    space = open_space(features, sides.real.source, sides.real.source.key, cache_folder())
+    sides = _open_sides(target, against, holdout, size, count, seed, device)
+    space = open_space(features, sides.real.source, sides.real.source.key, cache_folder()).to(choose_device(device))
     count_up = _Total(tick)
     comparison = Comparison(
         space=space,
@@ -190,11 +193,13 @@ class _Sides:
     notes: tuple[str, ...]
 
 
-def _open_sides(target: Any, against: Any, holdout: Any, size: int | str | None, count: int, seed: int) -> _Sides:
+def _open_sides(
+    target: Any, against: Any, holdout: Any, size: int | str | None, count: int, seed: int, device: str
+) -> _Sides:
     """All sides at one size, with the chosen images; notes say what was resized."""
     if is_run(target):
         path: str | None = str(target)
-        model: Model | None = load_model(target)
+        model: Model | None = load_model(target, device=device)
     else:
         path, model = None, target if isinstance(target, Model) else None
     if model is not None:

@@ -261,6 +261,7 @@ def evaluate(
         bool, typer.Option("--accuracy-score", help="Also train classifiers on samples and on real images.")
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report with pictures here.", show_default="none")] = None,
+    device: Device = "auto",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -277,6 +278,7 @@ def evaluate(
             count=count,
             size=size,
             accuracy_score=accuracy_score,
+            device=device,
             seed=seed,
             html=html,
             tick=tick,
@@ -311,6 +313,7 @@ def compare_runs(
     force: Annotated[
         bool, typer.Option("--force", help="Show numbers that cannot be compared side by side, with a warning.")
     ] = False,
+    device: Device = "auto",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -326,6 +329,7 @@ def compare_runs(
             features=features,
             count=count,
             force=force,
+            device=device,
             seed=seed,
             tick=tick,
         )

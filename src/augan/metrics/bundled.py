@@ -46,23 +46,23 @@ class BundledSpace(FeatureSpace):
         self.hash = digest[:16]
         self.preprocessing = str(self._prepare)
         self.dimensions, self.classes = HEAD, CLASSES
+        self.networks = (self._network,)
 
-    @torch.no_grad()
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[np.ndarray, "n d"]:
         """(n, 1280) float32, not negative."""
-        parts = [self._network(self._input(part)) for part in images.split(AT_ONCE)]
-        return torch.cat(parts).numpy() if parts else np.empty((0, HEAD), np.float32)
+        return self._in_parts(images, AT_ONCE, lambda part: self._network(self._input(part)))
 
     @torch.no_grad()
     def probabilities(self, features: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n k"]:
         """Probabilities of the 1,000 ImageNet classes."""
-        result: np.ndarray = self._network.classifier(torch.from_numpy(features)).softmax(1).numpy()
+        logits = self._network.classifier(torch.from_numpy(features).to(self.device))
+        result: np.ndarray = logits.softmax(1).cpu().numpy()
         return result
 
     @torch.no_grad()
     def taps(self, images: Float[Tensor, "n c h w"]) -> list[Tensor]:
         """Six maps, of 48 to 3 pixels a side."""
-        return self._network.maps(self._input(images))
+        return [maps.cpu() for maps in self._network.maps(self._input(images.to(self.device)))]
 
     def _input(self, images: Tensor) -> Tensor:
         return self._prepare(images).contiguous(memory_format=torch.channels_last)

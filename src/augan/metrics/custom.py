@@ -35,21 +35,20 @@ class ModuleSpace(FeatureSpace):
         self.name = name or type(module).__name__
         self.hash = hash_of(module.state_dict().items())
         self.preprocessing = str(self._prepare)
-        self.dimensions = 0  # known after the first images
+        self.dimensions = 0
+        self.networks = (self._module,)
 
-    @torch.no_grad()
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[np.ndarray, "n d"]:
         """(n, d) float32."""
-        parts = [self._run(self._prepare(part).contiguous()) for part in images.split(AT_ONCE)]
-        values = np.concatenate(parts) if parts else np.empty((0, self.dimensions), np.float32)
+        values = self._in_parts(images, AT_ONCE, lambda part: self._run(self._prepare(part).contiguous()))
         self.dimensions = values.shape[1]
         return values
 
-    def _run(self, images: Tensor) -> Float[np.ndarray, "_ d"]:
+    def _run(self, images: Tensor) -> Tensor:
         return as_features(self._module(images), len(images), self.name)
 
 
-def as_features(output: Any, count: int, name: str) -> Float[np.ndarray, "_ d"]:
+def as_features(output: Any, count: int, name: str) -> Float[Tensor, "_ d"]:
     """A network's output as (count, d) float32.
 
     Raises:
@@ -63,7 +62,7 @@ def as_features(output: Any, count: int, name: str) -> Float[np.ndarray, "_ d"]:
             f"({count}, d, h, w)."
         )
     values = values.float()
-    return (values.mean((2, 3)) if values.ndim == 4 else values).numpy()
+    return values.mean((2, 3)) if values.ndim == 4 else values
 
 
 def script_space(path: Path) -> ModuleSpace:
@@ -93,6 +92,7 @@ def exported_space(path: Path) -> ModuleSpace:
         raise UserError(f"{path} is not an exported program (torch.export.save writes one).") from error
     space = ModuleSpace(_Exported(program.module()), prepare=sidecar(path), name=path.name)
     space.hash = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    space.networks = ()  # it stays on the device that it was exported for
     return space
 
 
@@ -136,7 +136,7 @@ class OnnxSpace(ModuleSpace):
         self.preprocessing = str(self._prepare)
         self.dimensions = 0
 
-    def _run(self, images: Tensor) -> Float[np.ndarray, "_ d"]:
+    def _run(self, images: Tensor) -> Tensor:
         name = self._session.get_inputs()[0].name
         try:
             output = self._session.run(None, {name: images.numpy()})[0]

@@ -78,6 +78,7 @@ class InDomainSpace(FeatureSpace):
         self.hash = hash_of(self.state().items())
         self.preprocessing = f"{item.width}x{item.height}, averaged to at most {LONGEST} pixels on the longer side"
         self.dimensions = FEATURES
+        self.networks = (self.network,) if self.head is None else (self.network, self.head)
         self.classes = 0 if head is None else head.out_features
 
     def state(self) -> dict[str, Tensor]:
@@ -87,11 +88,9 @@ class InDomainSpace(FeatureSpace):
             tensors |= {f"head.{key}": value for key, value in self.head.state_dict().items()}
         return {key: value.detach().clone().contiguous() for key, value in tensors.items()}
 
-    @torch.no_grad()
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[np.ndarray, "n d"]:
         """(n, 128) float32."""
-        parts = [self.network(_reduced(part)) for part in images.split(256)]
-        return torch.cat(parts).numpy() if parts else np.empty((0, FEATURES), np.float32)
+        return self._in_parts(images, 256, lambda part: self.network(_reduced(part)))
 
     @torch.no_grad()
     def probabilities(self, features: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n k"]:
@@ -102,13 +101,13 @@ class InDomainSpace(FeatureSpace):
         """
         if self.head is None:
             raise UserError("This feature space was made without labels: it gives no class probabilities.")
-        result: np.ndarray = self.head(torch.from_numpy(features)).softmax(1).numpy()
+        result: np.ndarray = self.head(torch.from_numpy(features).to(self.device)).softmax(1).cpu().numpy()
         return result
 
     @torch.no_grad()
     def taps(self, images: Float[Tensor, "n c h w"]) -> list[Tensor]:
         """Four maps, each with half the side of the one before."""
-        return self.network.maps(_reduced(images))
+        return [maps.cpu() for maps in self.network.maps(_reduced(images.to(self.device)))]
 
 
 def _reduced(images: Tensor) -> Tensor:

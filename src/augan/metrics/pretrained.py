@@ -8,7 +8,7 @@ import pickle
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from augan.core.errors import UserError
 from augan.core.files import atomic_file
@@ -34,7 +34,7 @@ class Weights:
     Attributes:
         space: the name of the feature space it belongs to.
         files: names under which it is looked for, the first being that of the download.
-        sha256: its beginning, as far as it is published; "" where no hash is.
+        sha256: of the file; "" takes any.
         url: where it comes from.
     """
 
@@ -47,13 +47,13 @@ class Weights:
 INCEPTION = Weights(
     space="inception",
     files=("weights-inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05-6726825d.pth"),
-    sha256="6726825d",
+    sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
 )
 DINOV2 = Weights(
     space="dinov2",
     files=("dinov2_vitl14_pretrain.pth",),
-    sha256="",
+    sha256="d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",  # not by its authors: as others pin it
     url="https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
 )
 CLIP = Weights(
@@ -95,7 +95,7 @@ def _checked(path: Path, weights: Weights) -> str:
     if not found.startswith(weights.sha256):
         raise UserError(
             f"{path} is not the published file: its SHA-256 begins with {found[:12]}, not with {weights.sha256[:12]}. "
-            f"Remove it, and it is downloaded again from {weights.url}."
+            f"Remove it, if it is there, and get it from {weights.url}."
         )
     return found
 
@@ -109,6 +109,8 @@ def _download(weights: Weights, path: Path) -> None:
             open(temporary, "wb") as file,
         ):
             shutil.copyfileobj(answer, file, 1 << 20)
+            file.flush()
+            _checked(temporary, weights)
     except (urllib.error.URLError, TimeoutError, ConnectionError, OSError) as error:
         reason = getattr(error, "reason", error)
         raise UserError(
@@ -132,18 +134,15 @@ def _state(path: Path, archive: bool = False) -> Mapping[str, Tensor]:
 class PretrainedSpace(FeatureSpace):
     """Features of a published network in evaluation mode."""
 
-    def __init__(
-        self, name: str, digest: str, network: Callable[[Tensor], Tensor], dimensions: int, prepare: Preprocessing
-    ) -> None:
+    def __init__(self, name: str, digest: str, network: nn.Module, dimensions: int, prepare: Preprocessing) -> None:
         self._network, self._prepare = network, prepare
         self.name, self.hash, self.dimensions = name, digest[:16], dimensions
         self.preprocessing = str(prepare)
+        self.networks = (network,)
 
-    @torch.no_grad()
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[np.ndarray, "n d"]:
         """(n, dimensions) float32."""
-        parts = [self._network(self._prepare(part)).float() for part in images.split(AT_ONCE)]
-        return torch.cat(parts).numpy() if parts else np.empty((0, self.dimensions), np.float32)
+        return self._in_parts(images, AT_ONCE, lambda part: self._network(self._prepare(part)))
 
 
 class InceptionSpace(PretrainedSpace):
@@ -159,17 +158,21 @@ class InceptionSpace(PretrainedSpace):
         self.classes = 1008
         self.preprocessing = "bilinear without antialiasing to 299x299 as in TensorFlow 1; (x - 128) / 128"
 
-    @torch.no_grad()
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[np.ndarray, "n d"]:
         """(n, 2048) float32."""
-        parts = [self._inception(as_channels(part, 3).add(1).mul(127.5)) for part in images.split(AT_ONCE)]
-        return torch.cat(parts).numpy() if parts else np.empty((0, 2048), np.float32)
+        return self._in_parts(images, AT_ONCE, lambda part: self._inception(_levels(part)))
 
     @torch.no_grad()
     def probabilities(self, features: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n k"]:
         """Of the 1,008 outputs, from logits without their bias, as torch-fidelity's inception score takes them."""
-        result: np.ndarray = self._inception.logits(torch.from_numpy(features)).softmax(1).numpy()
+        logits = self._inception.logits(torch.from_numpy(features).to(self.device))
+        result: np.ndarray = logits.softmax(1).cpu().numpy()
         return result
+
+
+def _levels(images: Tensor) -> Tensor:
+    """Values in [-1, 1] as the 8-bit levels that they stand for."""
+    return as_channels(images, 3).add(1).mul(127.5).round()
 
 
 def inception_space(cache: Path) -> InceptionSpace:
@@ -190,8 +193,6 @@ def dinov2_space(cache: Path) -> PretrainedSpace:
     """1,024 features of DINOv2 ViT-L/14 at 224x224 (arXiv:2304.07193), in which distances follow people's judgement
     better than in Inception's (arXiv:2306.04675).
 
-    No hash of the file is published: the report states the one found, and numbers compare where it is equal.
-
     Raises:
         UserError: see `find_weights`.
     """
@@ -201,7 +202,7 @@ def dinov2_space(cache: Path) -> PretrainedSpace:
 
 
 def clip_space(cache: Path) -> PretrainedSpace:
-    """512 features of CLIP's ViT-B/32 at 224x224 (arXiv:2103.00020).
+    """512 features of CLIP's ViT-B/32 at 224x224 (arXiv:2103.00020); images that are not square are squeezed, not cut.
 
     Raises:
         UserError: see `find_weights`.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from pydantic.dataclasses import dataclass
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from augan.core.config import STRICT
@@ -41,7 +42,7 @@ class FeatureSpace(ABC):
         name: of the network.
         hash: of its weights, 16 hexadecimal digits.
         preprocessing: what happens to images in [-1, 1] before the network sees them, in words.
-        dimensions: of the features.
+        dimensions: of the features; 0 until a network of the user's own has given some.
         classes: how many classes it gives probabilities of; 0 for none.
     """
 
@@ -50,6 +51,26 @@ class FeatureSpace(ABC):
     preprocessing: str
     dimensions: int
     classes: int = 0
+    device: torch.device = torch.device("cpu")
+    networks: tuple[nn.Module, ...] = ()
+    """What `to` moves; a space that has none to show stays where it is."""
+
+    def to(self, device: torch.device) -> FeatureSpace:
+        """Computes on another device from now on; features still come back as arrays."""
+        if self.networks:
+            for network in self.networks:
+                network.to(device)
+            self.device = device
+        return self
+
+    @torch.no_grad()
+    def _in_parts(
+        self, images: Float[Tensor, "n c h w"], at_once: int, run: Callable[[Tensor], Tensor]
+    ) -> Float[np.ndarray, "n d"]:
+        """`run` over some images at a time, (n, dimensions) float32."""
+        with full_float32(self.device):
+            parts = [run(part.to(self.device)).float().cpu() for part in images.split(at_once)]
+        return torch.cat(parts).numpy() if parts else np.empty((0, self.dimensions), np.float32)
 
     @abstractmethod
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[np.ndarray, "n d"]:
@@ -110,7 +131,8 @@ class Preprocessing:
             UserError: the images have other channels.
         """
         values = resized(as_channels(images, self.channels), self.size)
-        return (values.add(1).div(2) - _column(self.mean)) / _column(self.std)
+        device = images.device
+        return (values.add(1).div(2) - _column(self.mean, device)) / _column(self.std, device)
 
     def __str__(self) -> str:
         size = "as they are" if self.size is None else f"bicubic with antialiasing to {self.size[1]}x{self.size[0]}"
@@ -118,8 +140,18 @@ class Preprocessing:
         return f"{size}; (x - [{numbers[0]}]) / [{numbers[1]}] for x in 0 to 1"
 
 
-def _column(values: tuple[float, ...]) -> Tensor:
-    return torch.tensor(values).view(1, -1, 1, 1)
+def _column(values: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(values, device=device).view(1, -1, 1, 1)
+
+
+@contextmanager
+def full_float32(device: torch.device) -> Iterator[None]:
+    """Convolutions on CUDA without TF32, and always by the same algorithm: features are those of other devices."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        yield
 
 
 def as_channels(images: Float[Tensor, "n c h w"], channels: int | None) -> Float[Tensor, "n k h w"]:
