@@ -13,7 +13,15 @@ from safetensors.torch import save_file
 import augan
 from augan.core.errors import UserError
 from augan.core.item import to_unit
-from augan.metrics import InDomainSpace, cached_extractor, in_domain, measure, train_extractor
+from augan.data import demo_digits
+from augan.metrics import (
+    InDomainSpace,
+    cached_extractor,
+    in_domain,
+    manifolds,
+    measure,
+    train_extractor,
+)
 from common import shapes
 
 COUNTS = {"high": 60, "middle": 60, "low": 60}
@@ -196,3 +204,24 @@ def test_the_smallest_images_give_finite_features(steps: int) -> None:
     tiny = augan.open(shapes(COUNTS), size=8)
     space = train_extractor(tiny, steps=steps)
     assert np.isfinite(space.features_of(tiny, np.arange(len(tiny)))).all()
+
+
+def test_few_images_are_learnt_in_fewer_steps_and_stronger_changes() -> None:
+    most = in_domain.STEPS
+    assert [in_domain.steps_for(count) for count in (10, 160, 100_000)] == [60, min(100, most), most]
+    assert [in_domain.strength_for(passes) for passes in (1, 5, 15, 25, 100)] == [0, 0, 0.5, 1, 1]
+
+
+def test_new_real_images_look_real(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An extractor that knows its images by heart puts new ones elsewhere: real ones seemed not to be real."""
+    images, labels = demo_digits()
+    order = np.random.default_rng(0).permutation(len(images))
+    known, new = order[:200], to_unit(images[order[200:400]])
+
+    def density() -> float:
+        space = train_extractor(augan.open((images[known], labels[known])), steps=200)
+        return float(manifolds(space.features(to_unit(images[known])), space.features(new)).density.mean())
+
+    careful = density()
+    monkeypatch.setattr(in_domain, "strength_for", lambda passes: 0.0)
+    assert 0.75 < careful > density() + 0.05

@@ -123,7 +123,9 @@ def test_order_does_not_matter(name: str, comparison: Comparison) -> None:
     if name in ORDER_MATTERS:
         assert abs(before.value - after.value) < 5 * np.hypot(before.error or 0, after.error or 0)
     elif name in ("copying", "feature_likelihood", "frechet_infinity"):  # cells, halves and subsets are drawn at random
-        assert after.value == pytest.approx(before.value, abs=6.0 if name != "frechet_infinity" else before.error)
+        assert after.value == pytest.approx(
+            before.value, abs=6.0 if name != "frechet_infinity" else 2 * (before.error or 0)
+        )
     else:
         assert after.value == pytest.approx(before.value, rel=1e-5, abs=1e-6)
 
@@ -159,7 +161,7 @@ def direction(comparison: Comparison, kind: str) -> tuple[Measured, Measured]:
 WORSE = {
     "noise": ("frechet", "frechet_infinity", "kernel", "precision", "density", "spectrum_gap", "feature_likelihood"),
     "blur": ("frechet", "frechet_infinity", "kernel", "precision", "spectrum_gap", "feature_likelihood"),
-    "dropped class": ("frechet", "frechet_infinity", "kernel", "recall", "coverage", "inception_score"),
+    "dropped class": ("frechet", "frechet_infinity", "kernel", "recall", "coverage"),
     "few images": ("frechet", "kernel", "recall", "coverage", "feature_likelihood"),
 }
 

@@ -30,8 +30,11 @@ from augan.nn import channels_last
 
 FEATURES = 128
 LONGEST = 64
+LEAST_SHIFT = 0.06
 STEPS = 400
-VERSION = 3
+LEAST_STEPS = 60
+MOST_PASSES = 40
+VERSION = 4
 """Part of the cache's key: to be raised when anything here changes what an extractor computes."""
 
 
@@ -123,9 +126,10 @@ def train_extractor(items: Items, *, seed: int = 0, steps: int | None = None, ba
     """Makes the feature space of a data set; deterministic under `seed` on one machine and thread number.
 
     With labels, a tenth of each class with 10 or more images is held out to measure accuracy, and classes are drawn
-    equally often.
+    equally often. The fewer the images, the fewer the steps and the stronger the changes under which they are learnt
+    (`steps_for`, `strength_for`): features of images that were learnt must be like those of new ones.
     """
-    steps = steps or STEPS
+    steps = steps or steps_for(len(items), batch)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "in-domain"))
         network = channels_last(_Network(items.item.channels))
@@ -134,7 +138,8 @@ def train_extractor(items: Items, *, seed: int = 0, steps: int | None = None, ba
             return InDomainSpace(items.item, network, None, None)
         head = nn.Linear(FEATURES, items.item.classes)
         train, held_out = _split(items.labels, seed)
-        _fit(network, head, _classifier_step(items, network, head, train, seed, batch), steps)
+        strength = strength_for(steps * batch / len(items))
+        _fit(network, head, _classifier_step(items, network, head, train, seed, batch, strength), steps)
         extractor = InDomainSpace(items.item, network, head, None)
         extractor.accuracy = _balanced_accuracy(extractor, items, held_out)
         return extractor
@@ -166,7 +171,13 @@ def _split(labels: np.ndarray, seed: int) -> tuple[list[np.ndarray], np.ndarray]
 
 
 def _classifier_step(
-    items: Items, network: nn.Module, head: nn.Module, train: list[np.ndarray], seed: int, batch: int
+    items: Items,
+    network: nn.Module,
+    head: nn.Module,
+    train: list[np.ndarray],
+    seed: int,
+    batch: int,
+    strength: float,
 ) -> Callable[[int], Tensor]:
     present = [label for label, members in enumerate(train) if len(members)]
 
@@ -174,7 +185,7 @@ def _classifier_step(
         random = numpy_stream(seed, "in-domain batch", step)
         labels = random.choice(present, batch)
         indices = np.array([random.choice(train[label]) for label in labels])
-        images = _shifted(_reduced(to_unit(items.items(indices))), random)
+        images = _view(_reduced(to_unit(items.items(indices))), random, strength, LEAST_SHIFT)
         return F.cross_entropy(head(network(images)).float(), torch.from_numpy(labels), label_smoothing=0.05)
 
     return loss
@@ -195,28 +206,39 @@ def _contrastive_step(items: Items, network: nn.Module, seed: int, batch: int) -
     return loss
 
 
-def _shifted(images: Tensor, random: np.random.Generator, share: float = 0.06) -> Tensor:
-    """The batch moved by a few pixels: one shift for all, another at every step."""
-    height, width = images.shape[2:]
-    reach = [max(1, int(side * share)) for side in (height, width)]
-    dy, dx = (int(random.integers(-most, most + 1)) for most in reach)
-    return images.roll((dy, dx), (2, 3))
+def steps_for(count: int, batch: int = 64) -> int:
+    """How many steps are taken by themselves: 400, but no item is seen more than about 40 times."""
+    return min(STEPS, max(LEAST_STEPS, round(MOST_PASSES * count / batch)))
 
 
-def _view(images: Tensor, random: np.random.Generator) -> Tensor:
-    """A random crop of 60 to 100 % of each side, resized back, with changed contrast and brightness, per image."""
+def strength_for(passes: float) -> float:
+    """How much images are changed while the classifier learns, from 0 to 1, by how often it sees each of them.
+
+    A classifier that knows its images by heart gives them features that new images do not get: then real images look
+    as if they were not real. Seen a few times, images need no change but a small shift.
+    """
+    return min(1.0, max(0.0, (passes - 5) / 20))
+
+
+def _view(images: Tensor, random: np.random.Generator, strength: float = 1.0, least_shift: float = 0.0) -> Tensor:
+    """Each image cropped at random and resized back, with changed contrast and brightness.
+
+    At strength 1, crops have 60 to 100 % of each side, contrast changes by 30 % and brightness by a tenth of the range.
+    `least_shift` moves crops by that share of half of a side even where they are whole.
+    """
     count, _, height, width = images.shape
-    scale = torch.from_numpy(random.uniform(0.6, 1.0, (count, 1)).astype(np.float32))
-    room = 1 - scale
+    scale = torch.from_numpy(random.uniform(1 - 0.4 * strength, 1.0, (count, 1)).astype(np.float32))
+    room = (1 - scale).clamp_min(least_shift)
     centre = torch.from_numpy(random.uniform(-1, 1, (count, 2)).astype(np.float32)) * room
     theta = torch.zeros(count, 2, 3)
     theta[:, 0, 0] = theta[:, 1, 1] = scale[:, 0]
     theta[:, :, 2] = centre
     grid = F.affine_grid(theta, [count, 1, height, width], align_corners=False)
     views = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    gain = torch.from_numpy(random.uniform(0.7, 1.3, (count, 1, 1, 1)).astype(np.float32))
-    shift = torch.from_numpy(random.uniform(-0.2, 0.2, (count, 1, 1, 1)).astype(np.float32))
-    return (views * gain + shift).contiguous(memory_format=torch.channels_last)
+    gain, shift = 0.3 * strength, 0.2 * strength
+    gains = torch.from_numpy(random.uniform(1 - gain, 1 + gain, (count, 1, 1, 1)).astype(np.float32))
+    shifts = torch.from_numpy(random.uniform(-shift, shift, (count, 1, 1, 1)).astype(np.float32))
+    return (views * gains + shifts).contiguous(memory_format=torch.channels_last)
 
 
 def _balanced_accuracy(extractor: InDomainSpace, items: Items, held_out: np.ndarray) -> float | None:
@@ -229,7 +251,7 @@ def _balanced_accuracy(extractor: InDomainSpace, items: Items, held_out: np.ndar
 
 def cached_extractor(items: Items, key: str, cache: Path, *, seed: int = 0, steps: int | None = None) -> InDomainSpace:
     """The extractor of a data set with content `key`, from `cache` if it is there, else trained and kept there."""
-    steps = steps or STEPS
+    steps = steps or steps_for(len(items))
     folder = cache / "extractors" / f"{key[:32]}-{seed}-{steps}-v{VERSION}"
     if folder.exists():
         try:
