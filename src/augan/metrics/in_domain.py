@@ -2,8 +2,8 @@
 
 With labels, a small convolutional classifier, whose penultimate features are the space and whose accuracy on held-out
 images is stated. Without labels, the same network learns to recognise an image among others after random crops and
-changes of contrast (arXiv:2002.05709, NT-Xent). Distances in this space are comparable only with one another: its
-name and hash go with each number.
+changes of contrast (arXiv:2002.05709, NT-Xent); features are scaled to one length. Distances in this space are
+comparable only with one another: its name and hash go with each number.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LEAST_SHIFT = 0.06
 STEPS = 400
 LEAST_STEPS = 60
 MOST_PASSES = 40
-VERSION = 4
+VERSION = 5
 """Part of the cache's key: to be raised when anything here changes what an extractor computes."""
 
 
@@ -92,8 +92,13 @@ class InDomainSpace(FeatureSpace):
         return {key: value.detach().clone().contiguous() for key, value in tensors.items()}
 
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[np.ndarray, "n d"]:
-        """(n, 128) float32."""
-        return self._in_parts(images, 256, lambda part: self.network(_reduced(part)))
+        """(n, 128) float32; without labels, scaled to length 128^(1/2)."""
+        return self._in_parts(images, 256, self._run)
+
+    def _run(self, images: Tensor) -> Tensor:
+        features = self.network(_reduced(images))
+        # The contrastive loss sees directions only: lengths are arbitrary, and a few long ones would rule distances.
+        return features if self.head is not None else F.normalize(features, dim=1) * FEATURES**0.5
 
     @torch.no_grad()
     def probabilities(self, features: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n k"]:
