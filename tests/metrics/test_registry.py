@@ -69,7 +69,7 @@ def comparison(few: Few) -> Comparison:
 
 def measured(comparison: Comparison, images: np.ndarray, labels: np.ndarray | None) -> Measured:
     assert isinstance(comparison.space, Few)
-    return measure_all(replace(comparison, fake=side(comparison.space, images, labels), errors=False, _shared={}))
+    return measure_all(replace(comparison, fake=side(comparison.space, images, labels), errors=False))
 
 
 def test_every_measure_has_a_value_here(comparison: Comparison) -> None:
@@ -117,7 +117,6 @@ def test_order_does_not_matter(name: str, comparison: Comparison) -> None:
         real=mixed(comparison.real, 1),
         fake=mixed(comparison.fake, 2),
         holdout=mixed(holdout, 3),
-        _shared={},
     )
     before, after = MEASURES[name].compute(comparison), MEASURES[name].compute(other)
     if name in ORDER_MATTERS:
@@ -203,7 +202,7 @@ def test_classes(comparison: Comparison, few: Few) -> None:
     assert len(part.fake) == 70
     images, labels = bars(1)
     chosen = np.concatenate([np.flatnonzero(labels == 0)[:9], np.flatnonzero(labels == 1)])
-    rare = replace(comparison, fake=side(few, images[chosen], labels[chosen]), _shared={})
+    rare = replace(comparison, fake=side(few, images[chosen], labels[chosen]))
     assert list(measure_classes(rare)) == ["1"]
 
 
@@ -213,7 +212,6 @@ def test_a_comparison_of_features_alone(comparison: Comparison) -> None:
         real=Side(features=comparison.real.features),
         fake=Side(features=comparison.fake.features),
         holdout=None,
-        _shared={},
     )
     found = measure_all(bare)
     assert found.values["frechet"].value == pytest.approx(MEASURES["frechet"].compute(comparison).value)
@@ -225,7 +223,7 @@ def test_a_comparison_of_features_alone(comparison: Comparison) -> None:
 
 def test_repeated_real_images_have_no_ratio(comparison: Comparison) -> None:
     twice = Side(features=np.repeat(comparison.real.features[:20], 2, axis=0))
-    found = measure_all(replace(comparison, real=twice, holdout=None, _shared={}))
+    found = measure_all(replace(comparison, real=twice, holdout=None))
     assert "repeat another one" in found.omitted["nearest_ratio"]
     assert all(np.isfinite(one.value) for one in found.values.values())
 
@@ -234,7 +232,7 @@ def test_not_finite_features_are_refused(comparison: Comparison) -> None:
     for name in ("real", "fake", "holdout"):
         bad = Side(features=np.full((20, FEATURES), np.nan, np.float32))
         with pytest.raises(UserError, match="not finite"):
-            replace(comparison, **{name: bad}, _shared={})
+            replace(comparison, **{name: bad})
 
 
 def test_a_part_is_a_set_of_its_own() -> None:

@@ -157,6 +157,20 @@ class _Lambda(nn.Module):
         return self.function(images)
 
 
+def test_modules_are_not_taken_for_one_another() -> None:
+    """Two modules without weights have nothing to tell them apart but their code: nothing is kept for them."""
+    small, large = nn.AdaptiveAvgPool2d(1), nn.AdaptiveAvgPool2d(4)
+    real, fake = shapes(COUNTS), shapes(COUNTS, seed=1)
+    spaces = [ModuleSpace(nn.Sequential(pool, nn.Flatten()), name="pool") for pool in (small, large)]
+    assert spaces[0].hash != spaces[1].hash
+    assert not spaces[0].keeps
+    found = [augan.evaluate(fake, real, features=space).features["dimensions"] for space in spaces]
+    assert found == [1, 16]
+    same = [ModuleSpace(_Lambda(lambda x, k=k: x.mean((2, 3)) * k), name="times") for k in (1.0, 2.0)]
+    distances = [augan.evaluate(fake, real, features=space)["frechet"] for space in same]
+    assert distances[1] == pytest.approx(4 * distances[0], rel=1e-3)
+
+
 def test_preprocessing(images: Tensor) -> None:
     prepare = Preprocessing(size=(20, 24), mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.125))
     result = prepare(images[:2])

@@ -10,7 +10,7 @@ from augan.core.errors import UserError
 from augan.core.item import ItemSpec
 from augan.core.rng import numpy_stream
 from augan.metrics.estimate import Estimate, mean_of
-from augan.metrics.in_domain import InDomainSpace, train_extractor
+from augan.metrics.in_domain import InDomainSpace, steps_for, train_extractor
 from augan.metrics.space import Items
 
 TEST_SHARE = 0.2
@@ -65,6 +65,7 @@ def accuracy_scores(
         learnt, test = _split(real, seed)
     if not len(test):
         raise UserError("Accuracy scores need at least 5 real images in a class, to test on one of them, or --holdout.")
+    steps = steps or steps_for(len(learnt))
     by_real = train_extractor(learnt, seed=seed, steps=steps)
     by_fake = train_extractor(fake, seed=seed, steps=steps)
     return {

@@ -84,7 +84,7 @@ class Comparison:
     seed: int = 0
     errors: bool = True
     pairs: int = PAIRS
-    _shared: dict[str, object] = field(default_factory=dict)
+    _shared: dict[str, object] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         for name, side in (("real", self.real), ("generated", self.fake), ("held-out", self.holdout)):
@@ -108,13 +108,13 @@ class Comparison:
         holdout = None if self.holdout is None else _of_class(self.holdout, label)
         if holdout is not None and len(holdout) < LEAST_IN_CLASS:
             holdout = None
-        return replace(self, real=real, fake=fake, holdout=holdout, errors=False, pairs=PAIRS_IN_CLASS, _shared={})
+        return replace(self, real=real, fake=fake, holdout=holdout, errors=False, pairs=PAIRS_IN_CLASS)
 
     def with_holdout_as_fake(self) -> Comparison | None:
         """How held-out real images would score: what is to be reached."""
         if self.holdout is None:
             return None
-        return replace(self, fake=self.holdout, holdout=None, errors=False, _shared={})
+        return replace(self, fake=self.holdout, holdout=None, errors=False)
 
     @cached_property
     def manifolds(self) -> Manifolds:

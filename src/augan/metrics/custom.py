@@ -33,7 +33,10 @@ class ModuleSpace(FeatureSpace):
         self._module = module.eval()
         self._prepare = prepare or Preprocessing(channels=None)
         self.name = name or type(module).__name__
-        self.hash = hash_of(module.state_dict().items())
+        # Weights and structure; what Python code does with them no hash sees: features are not kept by it.
+        structure = hashlib.sha256(repr(module).encode()).hexdigest()
+        self.hash = hashlib.sha256(f"{structure} {hash_of(module.state_dict().items())}".encode()).hexdigest()[:16]
+        self.keeps = False
         self.preprocessing = str(self._prepare)
         self.dimensions = 0
         self.networks = (self._module,)
@@ -75,8 +78,12 @@ def script_space(path: Path) -> ModuleSpace:
         module = torch.jit.load(str(path), map_location="cpu")
     except (RuntimeError, ValueError, OSError) as error:
         raise UserError(f"{path} is not a TorchScript file (torch.jit.save writes one).") from error
-    space = ModuleSpace(module, prepare=sidecar(path), name=path.name)
-    space.hash = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return _of_file(ModuleSpace(module, prepare=sidecar(path), name=path.name), path)
+
+
+def _of_file(space: ModuleSpace, path: Path) -> ModuleSpace:
+    """A space that its file says all about."""
+    space.hash, space.keeps = hashlib.sha256(path.read_bytes()).hexdigest()[:16], True
     return space
 
 
@@ -90,8 +97,7 @@ def exported_space(path: Path) -> ModuleSpace:
         program = torch.export.load(path)
     except Exception as error:  # zip, JSON, version and schema errors of many kinds
         raise UserError(f"{path} is not an exported program (torch.export.save writes one).") from error
-    space = ModuleSpace(_Exported(program.module()), prepare=sidecar(path), name=path.name)
-    space.hash = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    space = _of_file(ModuleSpace(_Exported(program.module()), prepare=sidecar(path), name=path.name), path)
     space.networks = ()  # it stays on the device that it was exported for
     return space
 

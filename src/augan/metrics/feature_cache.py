@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from augan.core.errors import UserError
 from augan.core.files import atomic_file
+from augan.core.version import __version__
 from augan.metrics.space import FeatureSpace
 
 MOST_BYTES = 2 << 30
@@ -26,7 +27,9 @@ def cached_features(
     Args:
         content: names the images, in their order, by what they hold: a change of any gives another text.
     """
-    text = "\n".join((space.hash, space.preprocessing, content))
+    if not space.keeps:
+        return compute()
+    text = "\n".join((__version__, space.hash, space.preprocessing, content))
     folder = cache / "features"
     path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:40]}.npy"
     with suppress(OSError, ValueError, EOFError):

@@ -8,6 +8,7 @@ comparable only with one another: its name and hash go with each number.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -78,7 +79,7 @@ class InDomainSpace(FeatureSpace):
             accuracy,
         )
         self.name = "in-domain contrastive" if head is None else "in-domain classifier"
-        self.hash = hash_of(self.state().items())
+        self.hash = hashlib.sha256(f"{VERSION} {hash_of(self.state().items())}".encode()).hexdigest()[:16]
         self.preprocessing = f"{item.width}x{item.height}, averaged to at most {LONGEST} pixels on the longer side"
         self.dimensions = FEATURES
         self.networks = (self.network,) if self.head is None else (self.network, self.head)

@@ -42,6 +42,7 @@ class FeatureSpace(ABC):
         name: of the network.
         hash: of its weights, 16 hexadecimal digits.
         preprocessing: what happens to images in [-1, 1] before the network sees them, in words.
+        keeps: whether name, hash and preprocessing say all, so that features may be kept by them.
         dimensions: of the features; 0 until a network of the user's own has given some.
         classes: how many classes it gives probabilities of; 0 for none.
     """
@@ -51,6 +52,7 @@ class FeatureSpace(ABC):
     preprocessing: str
     dimensions: int
     classes: int = 0
+    keeps: bool = True
     device: torch.device = torch.device("cpu")
     networks: tuple[nn.Module, ...] = ()
     """What `to` moves; a space that has none to show stays where it is."""
