@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces clean
+.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -53,7 +53,16 @@ bench-metrics: $(VENV)/.dev  ## Measure the measures beside other libraries
 bench-spaces: $(VENV)/.dev  ## Measure how feature spaces rank known corruptions, and the checkpoints of a run
 	$(BIN)/python -m bench.spaces
 
-bench: bench-demo bench-threads bench-metrics bench-spaces  ## All benchmarks
+bench-speed: $(VENV)/.dev  ## Measure rounds and sampling against the machine's own ceiling
+	$(BIN)/python -m bench.speed
+
+bench-quality: $(VENV)/.dev  ## Measure quality against seconds beside rivals; hours, in pieces: goes on where it stopped
+	$(BIN)/python -m bench.quality run
+
+bench-quick: $(VENV)/.dev  ## The same, a minute a cell: half an hour
+	$(BIN)/python -m bench.quality run --quick
+
+bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality  ## All benchmarks
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*

@@ -40,7 +40,8 @@ def test_every_recipe_is_a_valid_configuration(name: str, classes: dict[str, int
     assert config.game.objective in OBJECTIVES
     assert set(config.game.augmentation) <= set(AUGMENTATIONS)
     assert config.training.images == 1000
-    assert config.data.balance == (1.0 if len(classes) > 1 else 0.0)
+    published = name in ("r3gan-cifar10", "r3gan-ffhq64", "stylegan2-ada")
+    assert config.data.balance == (1.0 if len(classes) > 1 and not published else 0.0)
     assert (config.game.matching > 0) <= (len(classes) > 1)
 
 
@@ -69,6 +70,25 @@ def test_auto_says_why() -> None:
     reasons = " ".join(auto(facts()).reasons)
     assert "width 32" in reasons
     assert "30,000 images" in reasons
+
+
+def test_published_recipes_keep_the_papers_numbers() -> None:
+    cifar = recipe_config("r3gan-cifar10", facts().item, 50_000, CLASSES, Budget(images=1000))
+    assert (cifar.networks.width, cifar.networks.widest, cifar.networks.blocks) == (768, 1, 2)
+    assert (cifar.training.batch, cifar.game.r1_gamma, cifar.game.r2_gamma, cifar.game.penalty_interval) == (
+        512,
+        0.05,
+        0.05,
+        1,
+    )
+    assert (cifar.training.learning_rate, cifar.training.learning_rate_end) == (2e-4, 5e-5)
+    assert (cifar.training.beta1, cifar.training.beta2, cifar.training.beta2_end) == (0.0, 0.9, 0.99)
+    ffhq = recipe_config("r3gan-ffhq64", facts(side=64).item, 70_000, {}, Budget(images=1000))
+    assert (ffhq.networks.width, ffhq.networks.widest, ffhq.training.batch, ffhq.game.r1_gamma) == (384, 2, 256, 2.0)
+    style = recipe_config("stylegan2-ada", facts(side=64).item, 70_000, {}, Budget(images=1000))
+    assert (style.networks.name, style.networks.latent_size, style.training.learning_rate) == ("style", 512, 2.5e-3)
+    assert style.game.r1_gamma == pytest.approx(0.0128)
+    assert (style.game.adaptive_target, style.game.adaptive_images) == (0.6, 500_000)
 
 
 def test_rate_is_measured() -> None:

@@ -49,7 +49,7 @@ def test_summary(tiny_run: augan.Run) -> None:
     assert summary["quality"]["fake_images"] == 40
 
 
-@pytest.mark.parametrize("recipe", ["strided", "article", "residual"])
+@pytest.mark.parametrize("recipe", ["strided", "article", "residual", "stylegan2-ada", "r3gan-cifar10"])
 def test_four_rounds_are_two_and_two_resumed(recipe: str, bars_npz: Path, tmp_path: Path) -> None:
     settings = [*TINY, "training.precision=fp32", "training.measure_images=0"]
     whole = augan.train(bars_npz, images=64, out=tmp_path / "whole", recipe=recipe, settings=settings)

@@ -34,7 +34,9 @@ def round_of(game: Table, penalise: bool = True) -> dict[str, torch.Tensor]:
     random = torch.Generator().manual_seed(0)
     optimizers = [torch.optim.SGD(n.parameters(), lr=0.1) for n in (game.discriminator, game.generator)]
     real, labels = torch.rand(6, 1, 8, 8) * 2 - 1, torch.tensor([0, 1, 0, 1, 0, 1])
-    watched = discriminator_turn(game, optimizers[0], real, labels, latents_for(6, 4, random, CPU), random, penalise)
+    watched = discriminator_turn(
+        game, optimizers[0], real, labels, latents_for(6, 4, random, CPU), random, float(penalise)
+    )
     return watched | generator_turn(game, optimizers[1], real, labels, latents_for(6, 4, random, CPU), random)
 
 
@@ -44,6 +46,7 @@ RULES = [
     GameConfig(objective="wasserstein", r1_gamma=0, r2_gamma=0, gradient_penalty=10.0),
     GameConfig(objective="hinge", r1_gamma=0, r2_gamma=0, augmentation=("translation", "cutout", "colour", "flip")),
     GameConfig(objective="least-squares", matching=0.5),
+    GameConfig(objective="non-saturating", r2_gamma=0, adaptive=("blit", "geometry", "palette", "bands", "noise")),
 ]
 
 
@@ -51,6 +54,7 @@ RULES = [
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 def test_both_players_move_and_numbers_are_finite(rules: GameConfig, dtype: torch.dtype | None) -> None:
     game = table(rules, dtype=dtype)
+    game.probability = 0.5 if rules.adaptive else 0.0
     before = [[p.detach().clone() for p in n.parameters()] for n in (game.generator, game.discriminator)]
     watched = round_of(game, rules.penalised)
     assert {"loss_discriminator", "loss_generator", "real_logit", "fake_logit"} <= set(watched)
@@ -99,3 +103,71 @@ def test_other_labels_are_other_and_uniform() -> None:
     assert (others != labels).all()
     assert (torch.bincount(others, minlength=5) / 2000 - 0.2).abs().max() < 0.04
     assert torch.equal(other_labels(labels * 0, 1, torch.Generator()), labels * 0)
+
+
+class Apart(nn.Module):
+    """A discriminator that hides its features: images go through it one batch after the other."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.inner(images, labels)
+        return logits
+
+
+@pytest.mark.parametrize("rules", [GameConfig(matching=0.5), GameConfig(r1_gamma=1.0, r2_gamma=0.2)])
+def test_images_at_once_and_one_after_the_other_give_the_same(rules: GameConfig) -> None:
+    together, apart = table(rules), table(rules)
+    apart.discriminator = Apart(apart.discriminator)
+    rounds = []
+    for game in (together, apart):
+        torch.manual_seed(1)
+        rounds.append(round_of(game))
+    found, expected = rounds
+    assert found.keys() == expected.keys()
+    for name in found:
+        torch.testing.assert_close(found[name], expected[name], msg=name)
+    for one, other in zip(together.discriminator.parameters(), apart.discriminator.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_discriminator_of_the_skip_family_also_reconstructs() -> None:
+    with_it, without = (table(GameConfig(reconstruction=weight), "skip") for weight in (1.0, 0.0))
+    assert round_of(with_it)["reconstruction"] > 0
+    assert "reconstruction" not in round_of(without)
+
+
+def test_auxiliary_class_loss_moves_both_players() -> None:
+    item = ItemSpec(channels=1, height=8, width=8, class_names=("a", "b"))
+    gradients = []
+    for weight in (0.0, 1.0):
+        torch.manual_seed(0)
+        networks = build(NetworkConfig(name="strided", width=4, latent_size=4, conditioning="auxiliary"), item)
+        game = Table(
+            **{
+                **vars(table(GameConfig(auxiliary=weight, matching=0.0))),
+                **dict(zip(("generator", "discriminator"), networks, strict=True)),
+            }
+        )
+        watched = round_of(game)
+        assert ("class_loss" in watched) == (weight > 0)
+        gradients.append([next(network.parameters()).grad.clone() for network in networks])  # type: ignore[union-attr]
+    for one, other in zip(*gradients, strict=True):
+        assert not torch.allclose(one, other)
+
+
+def test_overfitting_is_the_mean_sign_of_real_logits() -> None:
+    game = table(GameConfig(objective="hinge", r1_gamma=0, r2_gamma=0))
+
+    class Sign(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return self.scale * (labels.float() - 0.5 + 0 * images.flatten(1).sum(1))
+
+    game.discriminator = Sign()
+    assert round_of(game, penalise=False)["overfitting"] == 0  # half of the labels are 1

@@ -22,9 +22,12 @@ from augan.networks import NetworkConfig, build
 
 FORMAT = 1
 """Version of model.json."""
-BLOCK = 16
-"""Images are made in blocks of this size that start at its multiples: the last bits of a convolution depend on how many
-images it is given, and image i is to be the same to the last bit however many are drawn."""
+LATENTS = 64
+"""Latents are drawn in blocks of this size, one stream a block."""
+BLOCK_PIXELS = 64 * 32 * 32
+"""Images are made in blocks of a fixed size that start at its multiples: the last bits of a convolution depend on how
+many images it is given, and image i is to be the same to the last bit however many are drawn. A block holds about so
+many pixels: 64 images of 32x32, one of 256x256."""
 
 
 class Model:
@@ -43,6 +46,7 @@ class Model:
         self.item = item
         self.latent_size = int(cast(Any, generator).latent_size)
         self.conditional = int(getattr(generator, "classes", 0)) > 0
+        self.block = max(1, min(LATENTS, BLOCK_PIXELS // (item.height * item.width)))
 
     @property
     def hash(self) -> str:
@@ -82,11 +86,15 @@ class Model:
 
     def latents(self, n: int, seed: int = 0, first: int = 0) -> Float[Tensor, "n d"]:
         """z ~ N(0, I) for images `first` to `first + n - 1` of `seed`."""
+        blocks = range(first // LATENTS, -(-(first + n) // LATENTS))
         rows = [
-            np.random.default_rng([seed & 0xFFFFFFFF, seed >> 32, index]).standard_normal(self.latent_size)
-            for index in range(first, first + n)
+            np.random.default_rng([seed & 0xFFFFFFFF, seed >> 32, block]).standard_normal(
+                (LATENTS, self.latent_size), dtype=np.float32
+            )
+            for block in blocks
         ]
-        return torch.from_numpy(np.array(rows, dtype=np.float32).reshape(n, self.latent_size))
+        drawn = np.concatenate(rows) if rows else np.empty((0, self.latent_size), np.float32)
+        return torch.from_numpy(drawn[first - blocks.start * LATENTS :][:n])
 
     def labels(self, n: int, classes: Sequence[str | int] | None = None, first: int = 0) -> Int64[Tensor, " n"] | None:
         """Labels of images `first` to `first + n - 1`: `classes` in turn, again and again. None if unconditional."""
@@ -123,14 +131,14 @@ class Model:
         start, end = first, first + n
         while start < end:
             stop = min(end, (start // batch + 1) * batch)
-            blocks = range(start // BLOCK, -(-stop // BLOCK))
+            blocks = range(start // self.block, -(-stop // self.block))
             images = torch.cat([self._block(number, classes, seed, truncation) for number in blocks])
-            yield images[start - blocks.start * BLOCK :][: stop - start], self.labels(stop - start, classes, start)
+            yield images[start - blocks.start * self.block :][: stop - start], self.labels(stop - start, classes, start)
             start = stop
 
     def _block(self, number: int, classes: Sequence[str | int] | None, seed: int, truncation: float) -> Tensor:
-        first = number * BLOCK
-        return self.decode(truncation * self.latents(BLOCK, seed, first), self.labels(BLOCK, classes, first))
+        first, count = number * self.block, self.block
+        return self.decode(truncation * self.latents(count, seed, first), self.labels(count, classes, first))
 
     def sample(
         self,

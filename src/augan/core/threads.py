@@ -9,7 +9,10 @@ the speed where the machine is free: docs/benchmarks.md.)
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
+import platform
 import time
 
 import psutil
@@ -22,6 +25,21 @@ def prepare_environment() -> None:
     """Lets OpenMP's waiting threads spin only briefly, unless the user chose. To be called before torch is imported."""
     if not {"OMP_WAIT_POLICY", *BRIEF_SPIN} & set(os.environ):
         os.environ.update(BRIEF_SPIN)
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Lets GNU's allocator keep freed memory for the next round, instead of giving it back and asking for it again.
+
+    A round frees and asks for hundreds of megabytes; fresh pages, which the system has to clear, cost up to a fifth of
+    its time (docs/experiments.md). Does nothing where the C library is another one.
+    """
+    library = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+    if library is not None and hasattr(library, "mallopt"):
+        never_map, never_trim, grow_by = -4, -1, -2
+        library.mallopt(never_map, 0)
+        library.mallopt(never_trim, ctypes.c_int(2**31 - 1))
+        library.mallopt(grow_by, 64 * 2**20)
 
 
 def usable_cores() -> int:

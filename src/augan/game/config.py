@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -23,7 +25,16 @@ class GameConfig:
         spectral_norm: divide the discriminator's weights by their largest singular values.
         matching: weight of a term that also ranks a real image with its own class above the same image with another
             class (after arXiv:1605.05396, section 4.1); 0 is off. It needs classes.
-        augmentation: what is done to images before the discriminator sees them, in order.
+        auxiliary: weight of the class loss of networks.conditioning = auxiliary, for both players.
+        reconstruction: weight of the discriminator's reconstruction of real images (networks.name = skip).
+        gamma_end: the penalties' weights end at this multiple of themselves, along a half cosine.
+        augmentation: what is done to every image before the discriminator sees it, in order.
+        adaptive: what is done to it with a probability that moves, in order, after the former.
+        adaptive_control: overfitting moves the probability by how often the discriminator calls real images real;
+            schedule moves it from 0 to its limit along a half cosine.
+        adaptive_target: the share of signs that is aimed at (r_t of arXiv:2006.06676); control overfitting only.
+        adaptive_images: images in which the probability can go from 0 to 1, or does go from 0 to its limit.
+        adaptive_limit: the highest probability; beyond 0.8 changes can leak into samples.
     """
 
     objective: str = "relativistic"
@@ -33,11 +44,19 @@ class GameConfig:
     penalty_interval: int = Field(default=4, ge=1)
     spectral_norm: bool = False
     matching: float = Field(default=0.0, ge=0)
+    auxiliary: float = Field(default=0.5, ge=0)
+    reconstruction: float = Field(default=1.0, ge=0)
+    gamma_end: float = Field(default=1.0, ge=0)
     augmentation: tuple[str, ...] = ()
+    adaptive: tuple[str, ...] = ()
+    adaptive_control: Literal["overfitting", "schedule"] = "overfitting"
+    adaptive_target: float = Field(default=0.6, gt=0, lt=1)
+    adaptive_images: float = Field(default=500_000, gt=0)
+    adaptive_limit: float = Field(default=0.8, gt=0, le=1)
 
     def __post_init__(self) -> None:
         objective(self.objective)
-        for name in self.augmentation:
+        for name in (*self.augmentation, *self.adaptive):
             operation(name)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -14,7 +14,9 @@ from augan.core.errors import unknown_name
 from augan.core.item import ItemSpec
 from augan.networks.article import ArticleDiscriminator, ArticleGenerator
 from augan.networks.residual import ResidualDiscriminator, ResidualGenerator
+from augan.networks.skip import SkipDiscriminator, SkipGenerator
 from augan.networks.strided import StridedDiscriminator, StridedGenerator
+from augan.networks.style import StyleDiscriminator, StyleGenerator
 
 
 class Generator(Protocol):
@@ -30,7 +32,13 @@ class Generator(Protocol):
 
 
 class Discriminator(Protocol):
-    """Any module with this call can be trained against: images (b, c, h, w), labels (b,) or None -> logits (b,)."""
+    """Any module with this call can be trained against: images (b, c, h, w), labels (b,) or None -> logits (b,).
+
+    It may offer `features(images) -> (b, f)` and `head(features, labels) -> (b,)`, whose composition is the call, if it
+    judges each image on its own: real and generated images then go through it at once, and class matching costs next to
+    nothing. Beside these, `head.class_loss(features, labels)` serves `game.auxiliary`, and
+    `reconstruction_loss(features, images)` serves `game.reconstruction`.
+    """
 
     def __call__(self, images: Tensor, labels: Tensor | None = None) -> Tensor: ...
 
@@ -40,48 +48,59 @@ class NetworkConfig:
     """Which networks play.
 
     Attributes:
-        name: the family: article, strided or residual.
+        name: the family: article, strided, residual, style or skip.
         latent_size: numbers in a latent vector.
         width: base number of channels; parameters grow with its square.
+        widest: the coarsest maps have at most so many times `width` channels; null: the family's usual (4; skip: 8).
+            Residual, style and skip only.
         blocks: residual blocks a stage (residual only).
+        mapping: layers from the latent to the style (style only).
+        conditioning: projection, or auxiliary with a class loss of its own, game.auxiliary (strided and skip only).
         conditional: whether classes condition both networks, where the data has labels.
     """
 
     name: str = "strided"
     latent_size: int = Field(default=64, ge=1)
     width: int = Field(default=32, ge=1)
+    widest: int | None = Field(default=None, ge=1)
     blocks: int = Field(default=1, ge=1)
+    mapping: int = Field(default=2, ge=1)
+    conditioning: Literal["projection", "auxiliary"] = "projection"
     conditional: bool = True
 
 
-def _article(config: NetworkConfig, item: ItemSpec, classes: int) -> tuple[nn.Module, nn.Module]:
-    shape = {"channels": item.channels, "height": item.height, "width": item.width, "classes": classes}
-    return (
-        ArticleGenerator(**shape, base=config.width, latent_size=config.latent_size),
-        ArticleDiscriminator(**shape, base=config.width),
-    )
+def _article(config: NetworkConfig, shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    return ArticleGenerator(**shape, latent_size=config.latent_size), ArticleDiscriminator(**shape)
 
 
-def _strided(config: NetworkConfig, item: ItemSpec, classes: int) -> tuple[nn.Module, nn.Module]:
-    shape = {"channels": item.channels, "height": item.height, "width": item.width, "classes": classes}
-    return (
-        StridedGenerator(**shape, base=config.width, latent_size=config.latent_size),
-        StridedDiscriminator(**shape, base=config.width),
-    )
+def _strided(config: NetworkConfig, shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    discriminator = StridedDiscriminator(**shape, conditioning=config.conditioning)
+    return StridedGenerator(**shape, latent_size=config.latent_size), discriminator
 
 
-def _residual(config: NetworkConfig, item: ItemSpec, classes: int) -> tuple[nn.Module, nn.Module]:
-    shape = {"channels": item.channels, "height": item.height, "width": item.width, "classes": classes}
-    return (
-        ResidualGenerator(**shape, base=config.width, blocks=config.blocks, latent_size=config.latent_size),
-        ResidualDiscriminator(**shape, base=config.width, blocks=config.blocks),
-    )
+def _residual(config: NetworkConfig, shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    shape = shape | {"blocks": config.blocks, "widest": config.widest or 4}
+    return ResidualGenerator(**shape, latent_size=config.latent_size), ResidualDiscriminator(**shape)
 
 
-NETWORKS: dict[str, Callable[[NetworkConfig, ItemSpec, int], tuple[nn.Module, nn.Module]]] = {
+def _style(config: NetworkConfig, shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    shape = shape | {"widest": config.widest or 4}
+    generator = StyleGenerator(**shape, latent_size=config.latent_size, mapping=config.mapping)
+    return generator, StyleDiscriminator(**shape)
+
+
+def _skip(config: NetworkConfig, shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    shape = shape | {"widest": config.widest or 8}
+    discriminator = SkipDiscriminator(**shape, conditioning=config.conditioning)
+    return SkipGenerator(**shape, latent_size=config.latent_size), discriminator
+
+
+NETWORKS: dict[str, Callable[[NetworkConfig, dict[str, Any]], tuple[nn.Module, nn.Module]]] = {
     "article": _article,
     "strided": _strided,
     "residual": _residual,
+    "style": _style,
+    "skip": _skip,
 }
 """What `--set networks.name=NAME` may name."""
 
@@ -94,7 +113,9 @@ def build(config: NetworkConfig, item: ItemSpec) -> tuple[nn.Module, nn.Module]:
     """
     if config.name not in NETWORKS:
         raise unknown_name("network family", config.name, NETWORKS)
-    return NETWORKS[config.name](config, item, item.classes if config.conditional else 0)
+    classes = item.classes if config.conditional else 0
+    shape = {"channels": item.channels, "height": item.height, "width": item.width, "classes": classes}
+    return NETWORKS[config.name](config, shape | {"base": config.width})
 
 
 def parameter_count(network: nn.Module) -> int:

@@ -21,14 +21,14 @@ GROUP = 16
 EXPANSION = 2
 
 
-def stage_widths(base: int, levels: int) -> list[int]:
-    """Channels from the finest grid (`base`, a multiple of 8) to the coarsest, doubling up to 4 base.
+def stage_widths(base: int, levels: int, widest: int = 4) -> list[int]:
+    """Channels from the finest grid (`base`, a multiple of 8) to the coarsest, doubling up to `widest` times base.
 
-    >>> stage_widths(32, 3)
-    [32, 64, 128, 128]
+    >>> stage_widths(32, 3), stage_widths(768, 3, widest=1)
+    ([32, 64, 128, 128], [768, 768, 768, 768])
     """
     base = max(8, 8 * round(base / 8))
-    return [min(4 * base, base * 2**level) for level in range(levels + 1)]
+    return [min(widest * base, base * 2**level) for level in range(levels + 1)]
 
 
 def _scaled(layer: nn.Conv2d | nn.Linear, gain: float) -> nn.Module:
@@ -84,11 +84,12 @@ class ResidualGenerator(nn.Module):
         latent_size: int,
         base: int,
         blocks: int,
+        widest: int = 4,
     ) -> None:
         super().__init__()
         self.latent_size, self.classes = latent_size, classes
         self.canvas = Canvas.fit(height, width)
-        widths = stage_widths(base, self.canvas.levels)[::-1]
+        widths = stage_widths(base, self.canvas.levels, widest)[::-1]
         total = blocks * len(widths)
         self.condition = ConditionedLatent(latent_size, classes)
         self.basis = nn.Parameter(torch.randn(widths[0], *self.canvas.base))
@@ -111,10 +112,12 @@ class ResidualGenerator(nn.Module):
 class ResidualDiscriminator(nn.Module):
     """Images (b, c, h, w) and, with classes, labels (b,) -> logits (b,): <output, embedding(class)> (section 4)."""
 
-    def __init__(self, *, channels: int, height: int, width: int, classes: int, base: int, blocks: int) -> None:
+    def __init__(
+        self, *, channels: int, height: int, width: int, classes: int, base: int, blocks: int, widest: int = 4
+    ) -> None:
         super().__init__()
         self.canvas, self.classes = Canvas.fit(height, width), classes
-        widths = stage_widths(base, self.canvas.levels)
+        widths = stage_widths(base, self.canvas.levels, widest)
         total = blocks * len(widths)
         stages: list[nn.Module] = []
         for before, after in zip(widths, widths[1:], strict=False):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from augan.networks.article import channel_ladder
-from augan.nn import Canvas, ConditionedLatent, ProjectionHead
+from augan.nn import Canvas, ConditionedLatent, StridedConv, TransposedConv, class_head
 
 
 class StridedGenerator(nn.Module):
@@ -27,11 +27,10 @@ class StridedGenerator(nn.Module):
         self.dense = nn.Linear(self.condition.output_size, ladder[0] * rows * columns)
         self.first = nn.BatchNorm2d(ladder[0])
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)
-            for wide, narrow in zip(ladder, ladder[1:], strict=False)
+            TransposedConv(wide, narrow, bias=False) for wide, narrow in zip(ladder, ladder[1:], strict=False)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(narrow) for narrow in ladder[1:])
-        self.last = nn.ConvTranspose2d(ladder[-1], channels, 4, 2, 1)
+        self.last = TransposedConv(ladder[-1], channels)
 
     def forward(
         self, latents: Float[Tensor, "b d"], labels: Int64[Tensor, " b"] | None = None
@@ -46,20 +45,27 @@ class StridedGenerator(nn.Module):
 class StridedDiscriminator(nn.Module):
     """Images (b, c, h, w) in [-1, 1] and, with classes, labels (b,) -> logits (b,), each image on its own."""
 
-    def __init__(self, *, channels: int, height: int, width: int, classes: int, base: int) -> None:
+    def __init__(
+        self, *, channels: int, height: int, width: int, classes: int, base: int, conditioning: str = "projection"
+    ) -> None:
         super().__init__()
         self.canvas = Canvas.fit(height, width)
         ladder = channel_ladder(base, self.canvas.levels)
         self.down = nn.ModuleList(
-            nn.Conv2d(narrow, wide, 4, 2, 1) for narrow, wide in zip([channels, *ladder], ladder, strict=False)
+            StridedConv(narrow, wide) for narrow, wide in zip([channels, *ladder], ladder, strict=False)
         )
         rows, columns = self.canvas.base
-        self.head = ProjectionHead(ladder[-1] * rows * columns, classes)
+        self.head = class_head(ladder[-1] * rows * columns, classes, conditioning)
+
+    def features(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f"]:
+        """What the head judges by."""
+        maps = self.canvas.pad(images)
+        for down in self.down:
+            maps = F.leaky_relu(down(maps), 0.2)
+        return maps.flatten(1)
 
     def forward(
         self, images: Float[Tensor, "b c h w"], labels: Int64[Tensor, " b"] | None = None
     ) -> Float[Tensor, " b"]:
-        maps = self.canvas.pad(images)
-        for down in self.down:
-            maps = F.leaky_relu(down(maps), 0.2)
-        return self.head(maps.flatten(1), labels)
+        logits: Tensor = self.head(self.features(images), labels)
+        return logits

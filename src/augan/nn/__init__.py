@@ -2,18 +2,23 @@
 
 from augan.nn.canvas import Canvas
 from augan.nn.ema import averaged_copy, decay_for, update_average
-from augan.nn.embed import ConditionedLatent, ProjectionHead
+from augan.nn.embed import AuxiliaryHead, ConditionedLatent, ProjectionHead, class_head
 from augan.nn.layout import channels_last
 from augan.nn.resample import Downsample, Upsample
+from augan.nn.strided_conv import StridedConv, TransposedConv
 
 __all__ = [
+    "AuxiliaryHead",
     "Canvas",
     "ConditionedLatent",
     "Downsample",
     "ProjectionHead",
+    "StridedConv",
+    "TransposedConv",
     "Upsample",
     "averaged_copy",
     "channels_last",
+    "class_head",
     "decay_for",
     "update_average",
 ]

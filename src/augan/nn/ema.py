@@ -32,5 +32,5 @@ def decay_for(half_life_images: float, batch: int, seen_images: int, ramp: float
     Early on the half-life is at most `ramp` of the images seen, so that the random start is forgotten
     (arXiv:2006.06676, section "EMA ramp-up").
     """
-    half_life = min(half_life_images, max(seen_images * ramp, 1e-8))
+    half_life = max(min(half_life_images, seen_images * ramp), 1e-8)
     return float(0.5 ** (batch / half_life))

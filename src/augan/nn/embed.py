@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from augan.core.errors import UserError
 
@@ -48,3 +49,43 @@ class ProjectionHead(nn.Module):
         if self.embedding is not None:
             logits = logits + (features * self.embedding(labels)).sum(1)
         return logits
+
+
+class AuxiliaryHead(nn.Module):
+    """A logit without the class, and a class loss of its own: D2D-CE of ReACGAN (arXiv:2111.01118, equation 7)."""
+
+    def __init__(
+        self, features: int, classes: int, size: int = 512, margin: float = 0.98, temperature: float = 0.5
+    ) -> None:
+        super().__init__()
+        self.classes, self.margin, self.temperature = classes, margin, temperature
+        self.linear = nn.Linear(features, 1)
+        self.embed = nn.Linear(features, size)
+        self.proxies = nn.Embedding(classes, size)
+
+    def forward(self, features: Float[Tensor, "b f"], labels: Int64[Tensor, " b"] | None) -> Float[Tensor, " b"]:
+        require_labels(labels, self.classes)
+        return self.linear(features).squeeze(1)
+
+    def class_loss(self, features: Float[Tensor, "b f"], labels: Int64[Tensor, " b"]) -> Float[Tensor, ""]:
+        """Cross-entropy between items' embeddings f_i, their class's proxy w_i and the items of other classes.
+
+        With a_i = relu(margin - f_i . w_i) / T: mean of a_i + log(e^-a_i + sum_{j: y_j != y_i} e^(relu(f_i . f_j - 1 +
+        margin) / T)), all vectors of length 1. Easy positives and easy negatives have no gradient.
+        """
+        codes = self.embed(features)
+        codes = F.normalize(codes.to(torch.promote_types(codes.dtype, torch.float32)), dim=1)
+        proxies = F.normalize(self.proxies(labels).to(codes.dtype), dim=1)
+        positive = F.relu(self.margin - (codes * proxies).sum(1)) / self.temperature
+        negative = F.relu(codes @ codes.t() - 1 + self.margin) / self.temperature
+        negative = negative.masked_fill(labels[:, None] == labels[None], -torch.inf)
+        return (positive + torch.logsumexp(torch.cat([-positive[:, None], negative], 1), 1)).mean()
+
+
+def class_head(features: int, classes: int, conditioning: str) -> nn.Module:
+    """What turns features into logits: by projection, or with an auxiliary class loss."""
+    return (
+        AuxiliaryHead(features, classes)
+        if classes and conditioning == "auxiliary"
+        else ProjectionHead(features, classes)
+    )

@@ -180,11 +180,115 @@ def residual(facts: Facts) -> RunConfig:
     )
 
 
+def r3gan_cifar10(facts: Facts) -> RunConfig:
+    """R3GAN as published for CIFAR-10 (arXiv:2501.05441): 768 channels in all stages, 20.8 M and 21.3 M parameters.
+
+    Made for GPUs: batch 512, schedules over 20 million images, 250 million images in the paper's run.
+    """
+    return _r3gan(
+        facts,
+        "r3gan-cifar10",
+        NetworkConfig(name="residual", width=768, widest=1, blocks=2, latent_size=64),
+        gamma=0.05,
+        batch=512,
+        augmentation=(0.55, 5e6),
+        half_life=5e6,
+    )
+
+
+def r3gan_ffhq64(facts: Facts) -> RunConfig:
+    """R3GAN as published for FFHQ at 64x64: 768 channels up to 32x32, 384 at 64x64, batch 256, gamma 2."""
+    return _r3gan(
+        facts,
+        "r3gan-ffhq64",
+        NetworkConfig(name="residual", width=384, widest=2, blocks=2, latent_size=64),
+        gamma=2.0,
+        batch=256,
+        augmentation=(0.3, 5e5),
+        half_life=5e5,
+    )
+
+
+def _r3gan(
+    facts: Facts,
+    name: str,
+    networks: NetworkConfig,
+    *,
+    gamma: float,
+    batch: int,
+    augmentation: tuple[float, float],
+    half_life: float,
+) -> RunConfig:
+    """What the published presets share: schedules over 20 million images along half cosines, augmentation that rises.
+
+    `augmentation` is its last probability, and the images until then.
+    """
+    return RunConfig(
+        recipe=name,
+        networks=networks,
+        game=GameConfig(
+            objective="relativistic",
+            r1_gamma=gamma,
+            r2_gamma=gamma,
+            penalty_interval=1,
+            gamma_end=0.1,
+            adaptive=("blit", "geometry", "palette*0.5", "cutout"),
+            adaptive_control="schedule",
+            adaptive_limit=augmentation[0],
+            adaptive_images=augmentation[1],
+        ),
+        training=TrainingConfig(
+            **_budget(facts),
+            batch=batch,
+            learning_rate=2e-4,
+            learning_rate_end=5e-5,
+            beta2=0.9,
+            beta2_end=0.99,
+            schedule_images=2e7,
+            ema_half_life_images=half_life,
+            ema_half_life_start=0.0,
+        ),
+        reasons=("made for GPUs: the published settings, whatever the budget",),
+    )
+
+
+def stylegan2_ada(facts: Facts) -> RunConfig:
+    """StyleGAN2 with adaptive augmentation (arXiv:2006.06676), by its authors' rules for small images and batch 64.
+
+    512 channels in all stages up to 64x64, mapping of two layers, latent 512, no path length penalty and no mixing;
+    gamma 0.01 at 32x32, else 0.0002 times the square of the side over the batch; R1 at every sixteenth round. The
+    paper's correction of Adam's settings for lazy penalties is left out.
+    """
+    batch, side = 64, max(facts.item.height, facts.item.width)
+    return RunConfig(
+        recipe="stylegan2-ada",
+        networks=NetworkConfig(name="style", width=512, widest=1, latent_size=512, mapping=2),
+        game=GameConfig(
+            objective="non-saturating",
+            r1_gamma=0.01 if side <= 32 else 0.0002 * side**2 / batch,
+            r2_gamma=0.0,
+            penalty_interval=16,
+            adaptive=("blit", "geometry", "palette"),
+        ),
+        training=TrainingConfig(
+            **_budget(facts),
+            batch=batch,
+            learning_rate=2.5e-3,
+            learning_rate_end=2.5e-3,
+            ema_half_life_images=500_000,
+        ),
+        reasons=("made for GPUs: the published settings, whatever the budget",),
+    )
+
+
 RECIPES: dict[str, Callable[[Facts], RunConfig]] = {
     "auto": auto,
     "article": article,
     "strided": strided,
     "residual": residual,
+    "r3gan-cifar10": r3gan_cifar10,
+    "r3gan-ffhq64": r3gan_ffhq64,
+    "stylegan2-ada": stylegan2_ada,
 }
 """What `--recipe NAME` may name."""
 

@@ -44,7 +44,10 @@ class TrainingConfig:
         learning_rate, learning_rate_end: of Adam, by a half cosine over the run. Both players.
         discriminator_rate: the discriminator's rate as a multiple of the generator's.
         beta1, beta2: of Adam.
-        ema_half_life_images: half-life of the averaged generator's weights.
+        beta2_end: beta2 goes there along a half cosine; null leaves it.
+        schedule_images: all schedules (rates, beta2, game.gamma_end, EMA) end after so many images; null: with the run.
+        ema_half_life_images: half-life of the averaged generator's weights, and at most 5 % of the images seen.
+        ema_half_life_start: if given, the half-life goes from here along a half cosine, without that limit.
         snapshots: how many times in the run samples, measures and a checkpoint are written.
         measure_images: images generated for each measure; 0 does not measure.
         precision: auto, bf16 or fp32.
@@ -60,7 +63,10 @@ class TrainingConfig:
     discriminator_rate: float = Field(default=1.0, gt=0)
     beta1: float = Field(default=0.0, ge=0, lt=1)
     beta2: float = Field(default=0.99, ge=0, lt=1)
+    beta2_end: float | None = Field(default=None, ge=0, lt=1)
+    schedule_images: float | None = Field(default=None, gt=0)
     ema_half_life_images: float = Field(default=5_000.0, ge=0)
+    ema_half_life_start: float | None = Field(default=None, ge=0)
     snapshots: int = Field(default=8, ge=1)
     measure_images: int = Field(default=1_000, ge=0)
     precision: Literal["auto", "bf16", "fp32"] = "auto"

