@@ -56,10 +56,10 @@ bench-spaces: $(VENV)/.dev  ## Measure how feature spaces rank known corruptions
 bench-speed: $(VENV)/.dev  ## Measure rounds and sampling against the machine's own ceiling
 	$(BIN)/python -m bench.speed
 
-bench-quality: $(VENV)/.dev  ## Measure quality against seconds beside rivals; hours, in pieces: goes on where it stopped
+bench-quality: $(VENV)/.dev  ## Measure quality against seconds beside rivals: hours, goes on where it stopped
 	$(BIN)/python -m bench.quality run
 
-bench-quick: $(VENV)/.dev  ## The same, a minute a cell: half an hour
+bench-quick: $(VENV)/.dev  ## The same, a minute a cell
 	$(BIN)/python -m bench.quality run --quick
 
 bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality  ## All benchmarks

@@ -51,7 +51,7 @@ Draw = Callable[[int, Tensor | None, torch.Generator], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """What is run. `settings` change augan's recipe; `label` names the method then."""
+    """What is run. `settings` change augan's recipe; `method` is then any name for that."""
 
     data: str
     method: str
@@ -84,7 +84,6 @@ class _Keeper(Observer):
     def __init__(self, marks: Sequence[int]) -> None:
         self.waiting, self.kept = list(marks), list[Mark]()
         self.trainer: Trainer | None = None
-        self.started = time.monotonic()
 
     def begin(self, folder: Path, summary: list[str]) -> None:
         print("  " + "; ".join(summary[:3]), file=sys.stderr)
@@ -249,13 +248,15 @@ def cells(quick: bool) -> list[Cell]:
     return found + [Cell(data=data, method=method, seconds=300) for data in SMALL for method in ("augan", *PEERS)]
 
 
-def run(quick: bool) -> None:
-    """Every missing cell, each in a process of its own."""
+def run(quick: bool) -> int:
+    """Every missing cell, each in a process of its own; how many failed, for instance for want of their data."""
+    failed = 0
     for cell in cells(quick):
         if cell.path.exists():
             continue
         command = [sys.executable, "-m", "bench.quality", "cell", cell.data, cell.method, str(cell.seconds)]
-        subprocess.run([*command, "--seed", str(cell.seed)], check=False)
+        failed += subprocess.run([*command, "--seed", str(cell.seed)], check=False).returncode != 0
+    return failed
 
 
 def results() -> list[dict[str, Any]]:
@@ -342,7 +343,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     whole = commands.add_parser("run", help="do all missing cells, then write the report")
-    whole.add_argument("--quick", action="store_true", help="a minute a cell: half an hour in all")
+    whole.add_argument("--quick", action="store_true", help="a minute a cell")
     commands.add_parser("report", help="write the section from the cells that are there")
     one = commands.add_parser("cell", help="one cell; --set changes augan's recipe, and then METHOD is any name")
     one.add_argument("data", choices=SETS)
@@ -359,9 +360,12 @@ def main() -> None:
         except Missing as error:
             sys.exit(str(error))
         return
-    if asked.command == "run":
-        run(asked.quick)
+    failed = run(asked.quick) if asked.command == "run" else 0
+    if not results():
+        sys.exit("There are no cells to report: `python -m bench.quality run` makes them.")
     report()
+    if failed:
+        sys.exit(f"{failed} cells failed; see above. Running again does only what is missing.")
 
 
 if __name__ == "__main__":

@@ -57,19 +57,25 @@ def _idx(name: str) -> np.ndarray:
         raise Missing("Fashion-MNIST: apt-get install dataset-fashion-mnist")
     with gzip.open(path) as file:
         raw = file.read()
-    return np.frombuffer(raw, np.uint8, offset=16 if "images" in name else 8)
+    values = np.frombuffer(raw, np.uint8, offset=16 if "images" in name else 8)
+    return values.reshape(-1, 28, 28) if "images" in name else values.astype(np.int64)
 
 
 @functools.cache
-def _fashion() -> tuple[np.ndarray, ...]:
-    parts = []
-    for part in ("train", "t10k"):
-        parts += [_framed(_idx(f"{part}-images-idx3-ubyte.gz")), _idx(f"{part}-labels-idx1-ubyte.gz").astype(np.int64)]
-    return tuple(parts)
+def fashion() -> tuple[np.ndarray, ...]:
+    """Training images (60000, 28, 28) uint8 and labels, test images and labels."""
+    kinds = ("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz")
+    return tuple(_idx(f"{part}-{kind}") for part in ("train", "t10k") for kind in kinds)
+
+
+def _framed_fashion() -> tuple[np.ndarray, ...]:
+    images, labels, test, truth = fashion()
+    return _framed(images), labels, _framed(test), truth
 
 
 @functools.cache
-def _cifar() -> tuple[np.ndarray, ...]:
+def cifar() -> tuple[np.ndarray, ...]:
+    """Training images (50000, 32, 32, 3) uint8 and labels, test images and labels."""
     path = Path(os.environ.get("AUGAN_BENCH_DATA", "")) / "cifar10.zip"
     if not path.is_file():
         raise Missing("CIFAR-10: set AUGAN_BENCH_DATA to the folder with cifar10.zip")
@@ -157,12 +163,12 @@ def _same(name: str, images: np.ndarray, labels: np.ndarray, n: int = 0) -> Set:
 
 SETS: dict[str, Callable[[], Set]] = {
     "digits": lambda: _same("digits", *_digits()),
-    "fashion": lambda: _with_test("fashion", *_fashion(), 60_000),
-    "fashion-5k": lambda: _with_test("fashion-5k", *_fashion(), 5_000),
-    "cifar": lambda: _with_test("cifar", *_cifar(), 50_000),
-    "cifar-5k": lambda: _with_test("cifar-5k", *_cifar(), 5_000),
+    "fashion": lambda: _with_test("fashion", *_framed_fashion(), 60_000),
+    "fashion-5k": lambda: _with_test("fashion-5k", *_framed_fashion(), 5_000),
+    "cifar": lambda: _with_test("cifar", *cifar(), 50_000),
+    "cifar-5k": lambda: _with_test("cifar-5k", *cifar(), 5_000),
     "digits-200": lambda: _same("digits-200", *_digits(), 200),
-    "fashion-200": lambda: _with_test("fashion-200", *_fashion(), 200),
-    "cifar-200": lambda: _with_test("cifar-200", *_cifar(), 200),
+    "fashion-200": lambda: _with_test("fashion-200", *_framed_fashion(), 200),
+    "cifar-200": lambda: _with_test("cifar-200", *cifar(), 200),
     "emoji": lambda: _same("emoji", *_emoji()),
 }

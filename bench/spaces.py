@@ -12,8 +12,6 @@ of class folders at $AUGAN_BENCH_DATA/cifar10.zip, where that is set. What is mi
 
 from __future__ import annotations
 
-import gzip
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,10 +32,10 @@ from augan.metrics import (
     train_extractor,
 )
 from bench.report import table, write_section
+from bench.sets import Missing, cifar, fashion
 
 COUNT = 1_000
 STRENGTHS = (0, 1, 2, 3)
-FASHION = Path("/usr/share/datasets/fashion-mnist")
 Images = np.ndarray
 Corruption = Callable[[Images, np.ndarray, int, np.random.Generator], Images]
 
@@ -129,25 +127,23 @@ def corrupted(name: str, images: Images, labels: np.ndarray, strength: int) -> I
     return CORRUPTIONS[name](images, labels, strength, np.random.default_rng(strength))
 
 
+def _photographs() -> tuple[Images, np.ndarray]:
+    images, labels = cifar()[:2]
+    chosen = np.random.default_rng(0).permutation(len(images))[:5000]
+    return images[chosen], labels[chosen]
+
+
 def data_sets() -> tuple[dict[str, tuple[Images, np.ndarray]], list[str]]:
     """Those that are here, by name; and what is missing."""
-    found, missing = {"digits": demo_digits()}, []
-    if (FASHION / "train-images-idx3-ubyte.gz").exists():
-        with gzip.open(FASHION / "train-images-idx3-ubyte.gz") as file:
-            images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)[:5000]
-        with gzip.open(FASHION / "train-labels-idx1-ubyte.gz") as file:
-            labels = np.frombuffer(file.read(), np.uint8, offset=8)[:5000]
-        found["Fashion-MNIST"] = images, labels.astype(np.int64)
-    else:
-        missing.append("Fashion-MNIST: dataset-fashion-mnist is not installed")
-    archive = Path(os.environ.get("AUGAN_BENCH_DATA", "")) / "cifar10.zip"
-    if os.environ.get("AUGAN_BENCH_DATA") and archive.is_file():
-        source = augan.open(f"{archive}/train")
-        chosen = np.random.default_rng(0).permutation(len(source))[:5000]
-        assert source.labels is not None
-        found["CIFAR-10"] = source.items(chosen), source.labels[chosen]
-    else:
-        missing.append("CIFAR-10: AUGAN_BENCH_DATA is not set, or holds no cifar10.zip")
+    found: dict[str, tuple[Images, np.ndarray]] = {"digits": demo_digits()}
+    missing = []
+    readers = {"Fashion-MNIST": lambda: tuple(part[:5000] for part in fashion()[:2]), "CIFAR-10": _photographs}
+    for name, read in readers.items():
+        try:
+            images, labels = read()
+            found[name] = images, labels
+        except Missing as error:
+            missing.append(str(error))
     return found, missing
 
 

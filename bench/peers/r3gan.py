@@ -1,9 +1,10 @@
 """R3GAN (arXiv:2501.05441): its blocks, objective, penalties at every round and schedules for CIFAR-10.
 
-The published preset has 768 channels and makes about three images a second on two cores. Here the same structure has
-`WIDTH` channels, two blocks a stage and 16 channels a group, batch 64, bfloat16 as theirs; the schedules (gamma 0.05
-to 0.005, rate 2e-4 to 5e-5, beta2 0.9 to 0.99, EMA half-life 0 to 5 M images) are theirs, which go over 20 M images,
-so that a run of minutes stays at their beginnings. Its adaptive augmentation begins at 0 and is left out.
+The published preset has 768 channels, too many for minutes on a processor. Here augan's own blocks of that structure
+have `WIDTH` channels, two blocks a stage and 16 channels a group, batch 64, bfloat16 as theirs; the schedules (gamma
+0.05 to 0.005, rate 2e-4 to 5e-5, beta2 0.9 to 0.99) go over 20 M images, so that a run of minutes stays at their
+beginnings, which are used here; the EMA half-life rises as theirs, from 0 to 5 M images. Its adaptive augmentation
+begins at 0 and is left out.
 """
 
 from __future__ import annotations

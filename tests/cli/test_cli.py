@@ -102,6 +102,8 @@ def test_dry_run_prints_the_settings_and_writes_nothing(bars_npz: Path, tmp_path
         (["train", "DATA", "--set", "training.batsh=3"], "Did you mean 'batch'"),
         (["train", "DATA", "--set", "game.objective=hing"], "Did you mean 'hinge'"),
         (["train", "DATA", "--set", 'game.augmentation=["spin"]'], "Known: bands"),
+        (["train", "DATA", "--set", 'game.adaptive=["blit*9"]'], "from 0 to 1"),
+        (["train", "DATA", "--set", "networks.conditioning=auxiliary"], "game.matching=0"),
         (["train", "DATA", "--recipe", "autto"], "Did you mean 'auto'"),
         (["train", "DATA", "--minutes", "1", "--images", "5"], "not both"),
         (["train", "DATA", "--minutes", "0"], "above 0"),

@@ -156,3 +156,12 @@ def test_probability_follows_the_signs_and_stays_in_range() -> None:
     assert next_probability(0.2, 0.6, 100, **settings) == 0.2
     assert next_probability(0.79, 1.0, 100, **settings) == 0.8
     assert next_probability(0.01, -1.0, 100, **settings) == 0.0
+
+
+def test_a_factor_lowers_the_probability() -> None:
+    images = torch.rand(2_000, 1, 8, 8) * 2 - 1
+    changed = (augment(images, ["cutout*0.5"], stream(), 0.8) != images).flatten(1).any(1).float().mean()
+    assert abs(changed - 0.4) < 0.05
+    for wrong in ("cutout*2", "cutout*half"):
+        with pytest.raises(UserError, match="from 0 to 1"):
+            augment(images, [wrong])

@@ -188,6 +188,22 @@ def test_noise_of_the_style_family_is_fixed_in_evaluation() -> None:
     assert torch.equal(generator.eval()(latents), generator(latents))
 
 
+def test_noise_of_the_skip_family_is_there_in_both_turns() -> None:
+    generator, _ = pair("skip", item(32, 32))
+    for module in generator.modules():
+        if hasattr(module, "strengths"):
+            nn.init.ones_(module.strengths)
+    latents = torch.randn(2, 6)
+    with torch.no_grad():  # as in the discriminator's turn
+        assert not torch.equal(generator.train()(latents), generator(latents))
+        assert torch.equal(generator.eval()(latents), generator(latents))
+
+
+def test_auxiliary_conditioning_is_refused_where_it_would_do_nothing() -> None:
+    with pytest.raises(ValueError, match="skip and strided"):
+        NetworkConfig(name="residual", conditioning="auxiliary")
+
+
 def test_skip_discriminator_learns_to_reconstruct() -> None:
     torch.manual_seed(0)
     _, discriminator = pair("skip", item(16, 16))

@@ -220,3 +220,45 @@ def test_own_discriminator_of_any_kind(bars: augan.Source, tmp_path: Path) -> No
 
     run = augan.train(bars, images=64, out=tmp_path / "run", settings=TINY, discriminator=Linear())
     assert run.summary()["state"] == "finished"
+
+
+def test_adaptive_augmentation_moves_and_is_resumed(bars_npz: Path, tmp_path: Path) -> None:
+    """The controller's state is saved between two of its moves: six rounds are three and three."""
+    adaptive = ['game.adaptive=["scale", "cutout"]', "game.adaptive_images=200", "game.adaptive_target=0.01"]
+    settings = [*TINY, "training.precision=fp32", "training.measure_images=0", *adaptive]
+    whole = augan.train(bars_npz, images=160, out=tmp_path / "whole", recipe="strided", settings=settings)
+    assert json.loads((whole.store.last() / "training.json").read_text())["counters"]["augment_probability"] > 0  # type: ignore[operator]
+    calls = iter([False, False, True])
+    with pytest.raises(Interrupted):
+        augan.train(
+            bars_npz,
+            images=160,
+            out=tmp_path / "parts",
+            recipe="strided",
+            settings=settings,
+            should_stop=lambda: next(calls),
+        )
+    parts = augan.train(bars_npz, out=tmp_path / "parts", resume=True)
+    first, second = checkpoint_tensors(whole), checkpoint_tensors(parts)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_schedules_reach_their_ends(bars_npz: Path, tmp_path: Path) -> None:
+    settings = [*TINY, "training.beta2_end=0.5", "training.schedule_images=100", "training.learning_rate_end=1e-5"]
+    settings += ["game.gamma_end=0.25", "game.penalty_interval=1", "training.ema_half_life_start=0"]
+    settings += ["training.ema_half_life_images=50", 'game.adaptive=["flip"]', "game.adaptive_control=schedule"]
+    settings += ["game.adaptive_images=100", "game.adaptive_limit=0.3"]
+    source, config = resolve(bars_npz, images=400, recipe="strided", settings=settings)
+    trainer = Trainer(source, config, tmp_path / "run")
+    trainer.state.counters.images_seen = 0
+    trainer._set_rates()
+    assert trainer.state.optimizer_g.param_groups[0]["betas"] == (0.0, 0.99)
+    assert trainer._penalty_weight() == 1.0
+    trainer.state.counters.images_seen = 200
+    trainer._set_rates()
+    group = trainer.state.optimizer_d.param_groups[0]
+    assert (group["lr"], group["betas"]) == (pytest.approx(1e-5), (0.0, 0.5))
+    assert trainer._penalty_weight() == 0.25
+    assert trainer._decay(50) == pytest.approx(0.5)
+    trainer._adapt({}, 16)
+    assert trainer.state.counters.augment_probability == pytest.approx(0.3)

@@ -31,7 +31,7 @@ def prepare_environment() -> None:
 def keep_freed_memory() -> None:
     """Lets GNU's allocator keep freed memory for the next round, instead of giving it back and asking for it again.
 
-    A round frees and asks for hundreds of megabytes; fresh pages, which the system has to clear, cost up to a fifth of
+    A round frees and asks for hundreds of megabytes; fresh pages, which the system has to clear, cost a seventh of
     its time (docs/experiments.md). Does nothing where the C library is another one.
     """
     library = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

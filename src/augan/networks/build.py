@@ -10,13 +10,16 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from augan.core.config import STRICT
-from augan.core.errors import unknown_name
+from augan.core.errors import UserError, unknown_name
 from augan.core.item import ItemSpec
 from augan.networks.article import ArticleDiscriminator, ArticleGenerator
 from augan.networks.residual import ResidualDiscriminator, ResidualGenerator
 from augan.networks.skip import SkipDiscriminator, SkipGenerator
 from augan.networks.strided import StridedDiscriminator, StridedGenerator
 from augan.networks.style import StyleDiscriminator, StyleGenerator
+
+AUXILIARY = ("skip", "strided")
+"""Families whose discriminator can have an auxiliary class loss."""
 
 
 class Generator(Protocol):
@@ -67,6 +70,12 @@ class NetworkConfig:
     mapping: int = Field(default=2, ge=1)
     conditioning: Literal["projection", "auxiliary"] = "projection"
     conditional: bool = True
+
+    def __post_init__(self) -> None:
+        if self.conditioning == "auxiliary" and self.name not in AUXILIARY:
+            raise UserError(
+                f"networks.conditioning=auxiliary is for {' and '.join(AUXILIARY)} networks, not for {self.name}."
+            )
 
 
 def _article(config: NetworkConfig, shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:

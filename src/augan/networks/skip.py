@@ -1,7 +1,8 @@
 """Skip-layer excitation and a discriminator that also reconstructs (FastGAN, arXiv:2101.04775), for small sets.
 
 Generator: every size is made from the one before by nearest-neighbour doubling, a convolution, batch normalisation
-and a gated linear unit; channels of fine maps are excited by maps 16 times coarser. Discriminator: halvings by two
+and a gated linear unit; channels of fine maps are excited by maps 16 times coarser, or by the coarsest but one where
+there are fewer sizes. Discriminator: halvings by two
 averaged branches; from its coarse features small decoders rebuild the real images, which keeps it from looking at a
 few tell-tale details only. The paper compares reconstructions by a pretrained network; here it is by squared
 differences.
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from augan.networks.residual import stage_widths
-from augan.nn import Canvas, ConditionedLatent, class_head
+from augan.nn import Canvas, ConditionedLatent, StridedConv, class_head
 
 
 class _Up(nn.Module):
@@ -27,12 +28,13 @@ class _Up(nn.Module):
         self.convolutions = nn.ModuleList(nn.Conv2d(a, 2 * b, 3, padding=1, bias=False) for a, b in widths)
         self.norms = nn.ModuleList(nn.BatchNorm2d(2 * b) for _, b in widths)
         self.strengths = nn.Parameter(torch.zeros(len(widths)), requires_grad=noisy)
+        self.noisy = noisy
 
     def forward(self, maps: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o H W"]:
         maps = F.interpolate(maps, scale_factor=2)
         for strength, convolution, norm in zip(self.strengths, self.convolutions, self.norms, strict=True):
             maps = convolution(maps)
-            if self.training and strength.requires_grad:
+            if self.training and self.noisy:  # in both players' turns
                 noise = torch.randn(len(maps), 1, *maps.shape[2:], device=maps.device, dtype=maps.dtype)
                 maps = maps + strength.to(maps.dtype) * noise
             maps = F.glu(norm(maps), 1)
@@ -98,7 +100,7 @@ class _Down(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.strided = nn.Conv2d(inputs, outputs, 4, 2, 1)
+        self.strided = StridedConv(inputs, outputs)
         self.mixed = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.pooled = nn.Conv2d(inputs, outputs, 1)
 

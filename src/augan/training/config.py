@@ -92,3 +92,10 @@ class RunConfig:
     seed: int = 0
     recipe: str = "custom"
     reasons: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.networks.conditioning == "auxiliary" and self.game.matching:
+            raise UserError(
+                "game.matching ranks classes by the discriminator's logit, which networks.conditioning=auxiliary makes "
+                "independent of the class. Add --set game.matching=0."
+            )
