@@ -66,6 +66,12 @@ def test_auto_raises_gamma_with_the_pixels() -> None:
     assert auto(facts(side=64)).game.r1_gamma == 4 * auto(facts(side=32)).game.r1_gamma == 2.0
 
 
+def test_auto_learns_slower_where_runs_are_long_enough_to_become_unsteady() -> None:
+    short, minute = auto(facts(minutes=0.9)).training, auto(facts(minutes=1.1)).training
+    assert short.learning_rate == 2 * minute.learning_rate == 1.6e-3
+    assert minute.learning_rate_end == minute.learning_rate
+
+
 def test_auto_says_why() -> None:
     reasons = " ".join(auto(facts()).reasons)
     assert "width 32" in reasons
