@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick clean
+.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -62,7 +62,10 @@ bench-quality: $(VENV)/.dev  ## Measure quality against seconds beside rivals: h
 bench-quick: $(VENV)/.dev  ## The same, a minute a cell
 	$(BIN)/python -m bench.quality run --quick
 
-bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality  ## All benchmarks
+bench-pictures: $(VENV)/.dev  ## Train half an hour on emoji and on 200 flags, and draw sheets
+	$(BIN)/python -m bench.pictures emoji flags
+
+bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures  ## All benchmarks
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*

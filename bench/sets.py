@@ -96,7 +96,8 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.cache
-def _emoji() -> tuple[np.ndarray, np.ndarray]:
+def emoji_pictures() -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Pictures (n, 64, 64, 3) uint8 on white, categories, their names."""
     from PIL import Image
 
     try:
@@ -120,7 +121,14 @@ def _emoji() -> tuple[np.ndarray, np.ndarray]:
         images.append(np.asarray(page.convert("RGB").resize((64, 64), Image.Resampling.LANCZOS)))
         names.append(category)
     ordered = sorted(set(names))
-    return np.stack(images), np.array([ordered.index(name) for name in names], dtype=np.int64)
+    return np.stack(images), np.array([ordered.index(name) for name in names], dtype=np.int64), tuple(ordered)
+
+
+def emoji_flags(count: int) -> np.ndarray:
+    """`count` flags (count, 64, 64, 3) uint8, the same each time."""
+    images, labels, names = emoji_pictures()
+    flags = np.flatnonzero(labels == names.index("Flags"))
+    return images[np.sort(np.random.default_rng(0).permutation(flags)[:count])]
 
 
 def _subset(labels: np.ndarray, count: int) -> np.ndarray:
@@ -170,5 +178,5 @@ SETS: dict[str, Callable[[], Set]] = {
     "digits-200": lambda: _same("digits-200", *_digits(), 200),
     "fashion-200": lambda: _with_test("fashion-200", *_framed_fashion(), 200),
     "cifar-200": lambda: _with_test("cifar-200", *cifar(), 200),
-    "emoji": lambda: _same("emoji", *_emoji()),
+    "emoji": lambda: _same("emoji", *emoji_pictures()[:2]),
 }

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from augan.checkpoint import Model
 from augan.core.devices import autocast_dtype
 from augan.core.item import ItemSpec
+from augan.core.rng import Stream
 from augan.core.threads import ThreadGovernor, keep_freed_memory
 from augan.game import objective
 from augan.game.config import GameConfig
@@ -71,7 +72,7 @@ class Rounds:
             device=CPU,
             dtype=dtype,
         )
-        self.random = torch.Generator().manual_seed(0)
+        self.random = Stream(torch.Generator().manual_seed(0))
         self.real = torch.randn(batch, 3, 32, 32).to(memory_format=torch.channels_last)
         self.labels = torch.randint(0, 10, (batch,))
 

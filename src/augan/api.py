@@ -20,6 +20,7 @@ from augan.checkpoint import CheckpointStore, Model, Run, load_model
 from augan.core.config import from_dict, override
 from augan.core.errors import Interrupted, UserError
 from augan.core.files import require_absent
+from augan.core.world import World, join
 from augan.data import Source, class_counts, inspect, open
 from augan.game import Objective
 from augan.metrics import Evaluation
@@ -27,6 +28,7 @@ from augan.recipes import Budget, recipe_config
 from augan.training import ConsoleObserver, DataConfig, Observer, RunConfig, Trainer
 
 RUNS = Path("runs")
+REMEDY = "Go on with it by --resume, or choose another --out."
 
 
 def resolve(
@@ -40,6 +42,7 @@ def resolve(
     strict: bool = False,
     seed: int = 0,
     device: str = "auto",
+    processes: int = 1,
 ) -> tuple[Source, RunConfig]:
     """The opened data and the configuration that `train` would use; nothing is trained.
 
@@ -48,7 +51,7 @@ def resolve(
     """
     reading = _reading(settings, size, strict)
     source = _open(data, reading)
-    budget = Budget(minutes=minutes, images=images)
+    budget = Budget(minutes=minutes, images=images, processes=processes)
     config = recipe_config(recipe, source.item, len(source), class_counts(source), budget, device)
     own = {
         "seed": seed,
@@ -96,6 +99,9 @@ def train(
 ) -> Run:
     """Trains a GAN on images.
 
+    Under torchrun, all processes call this alike and train one model together (docs/scaling.md); the first one writes
+    the run folder and says what happens.
+
     Args:
         data: a path (folder, zip, .npy, .npz, Parquet), an array (N, H, W[, C]), a pair (images, labels), any
             map-style torch Dataset, or a Source.
@@ -121,23 +127,29 @@ def train(
         UserError: data, settings or folder do not do; nothing was overwritten.
         Interrupted: stopped and saved.
     """
+    world = join()
     if resume:
-        source, config = resolve_resumed(data, out, minutes, images, settings, device)
+        config = world.decided(lambda: _resumed_config(out, minutes, images, settings, device))
+        source = world.in_turn(lambda: _open(data, config.data))
     else:
         if out is not None:
-            require_absent(Path(out), "Go on with it by --resume, or choose another --out.")
-        source, config = resolve(
-            data,
-            minutes=minutes,
-            images=images,
-            recipe=recipe,
-            settings=settings,
-            size=size,
-            strict=strict,
-            seed=seed,
-            device=device,
+            world.decided(lambda: require_absent(Path(out), REMEDY))
+        source, own_config = world.in_turn(
+            lambda: resolve(
+                data,
+                minutes=minutes,
+                images=images,
+                recipe=recipe,
+                settings=settings,
+                size=size,
+                strict=strict,
+                seed=seed,
+                device=device,
+                processes=world.size,
+            )
         )
-    folder = new_run_folder(source.name) if out is None else Path(out)
+        config = world.decided(lambda: own_config)
+    folder = world.decided(lambda: new_run_folder(source.name) if out is None else Path(out))
     _require_outside(folder, source)
     trainer = Trainer(
         source,
@@ -146,22 +158,26 @@ def train(
         generator=generator,
         discriminator=discriminator,
         objective_pair=objective,
-        observer=observer or (ConsoleObserver() if progress else None),
+        observer=(observer or (ConsoleObserver() if progress else None)) if world.first else None,
         should_stop=should_stop,
+        world=world,
     )
     if resume:
         return trainer.run(resume=True)
-    with _whole_or_gone(folder):
+    with _whole_or_gone(folder, world):
         return trainer.run()
 
 
 @contextmanager
-def _whole_or_gone(folder: Path) -> Iterator[None]:
+def _whole_or_gone(folder: Path, world: World) -> Iterator[None]:
     """Removes a new run that a full disk stopped before it had anything to go on with, or whose start was cut off.
 
     A run that failed for another reason stays: its settings and readings show why.
     """
-    require_absent(folder, "Go on with it by --resume, or choose another --out.")
+    world.decided(lambda: require_absent(folder, REMEDY))
+    if not world.first:
+        yield
+        return
     try:
         yield
     except KeyboardInterrupt as error:
@@ -195,6 +211,13 @@ def resolve_resumed(
     Raises:
         UserError: `out` is not a run, the data cannot be opened, a wrong setting.
     """
+    config = _resumed_config(out, minutes, images, settings, device)
+    return _open(data, config.data), config
+
+
+def _resumed_config(
+    out: Path | str | None, minutes: float | None, images: int | None, settings: Sequence[str], device: str
+) -> RunConfig:
     if out is None:
         raise UserError("Say which run to resume: --out RUN.")
     config = from_dict(RunConfig, Run(out).config)
@@ -205,8 +228,7 @@ def resolve_resumed(
     config = override(config, settings)
     if device != "auto":
         config = override(config, [f"training.device={device}"])
-    source = _open(data, config.data)
-    return source, config
+    return config
 
 
 def new_run_folder(name: str, under: Path = RUNS) -> Path:

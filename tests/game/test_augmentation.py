@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from augan.core.errors import UserError
+from augan.core.rng import Stream
 from augan.game import AUGMENTATIONS, adaptive, augment
 from augan.game.augmentation import colour, cutout, flip, translation
 from augan.game.controller import next_probability
@@ -15,7 +16,7 @@ def stream(seed: int = 0) -> torch.Generator:
 
 
 def draw(images: torch.Tensor, probability: float = 1.0) -> Draw:
-    return Draw(len(images), images, stream(), probability)
+    return Draw(len(images), images, Stream(stream()), probability)
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)

@@ -72,6 +72,11 @@ def test_auto_learns_slower_where_runs_are_long_enough_to_become_unsteady() -> N
     assert minute.learning_rate_end == minute.learning_rate
 
 
+def test_auto_augments_where_images_are_seen_very_often() -> None:
+    few, many = (auto(facts(minutes=10, count=count)).game.adaptive for count in (100, 50_000))
+    assert (few, many) == (("translation", "cutout"), ())
+
+
 def test_auto_says_why() -> None:
     reasons = " ".join(auto(facts()).reasons)
     assert "width 32" in reasons

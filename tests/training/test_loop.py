@@ -252,7 +252,7 @@ def test_schedules_reach_their_ends(bars_npz: Path, tmp_path: Path) -> None:
     trainer = Trainer(source, config, tmp_path / "run")
     trainer.state.counters.images_seen = 0
     trainer._set_rates()
-    assert trainer.state.optimizer_g.param_groups[0]["betas"] == (0.0, 0.99)
+    assert trainer.state.optimizer_g.param_groups[0]["betas"] == (0.0, 0.9)
     assert trainer._penalty_weight() == 1.0
     trainer.state.counters.images_seen = 200
     trainer._set_rates()

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from augan.core.item import ItemSpec
+from augan.core.rng import Stream
 from augan.game import objective
 from augan.game.config import GameConfig
 from augan.networks import NetworkConfig, build
@@ -31,7 +32,7 @@ def table(rules: GameConfig, name: str = "strided", dtype: torch.dtype | None = 
 
 
 def round_of(game: Table, penalise: bool = True) -> dict[str, torch.Tensor]:
-    random = torch.Generator().manual_seed(0)
+    random = Stream(torch.Generator().manual_seed(0))
     optimizers = [torch.optim.SGD(n.parameters(), lr=0.1) for n in (game.discriminator, game.generator)]
     real, labels = torch.rand(6, 1, 8, 8) * 2 - 1, torch.tensor([0, 1, 0, 1, 0, 1])
     watched = discriminator_turn(
@@ -68,7 +69,7 @@ def test_both_players_move_and_numbers_are_finite(rules: GameConfig, dtype: torc
 
 def test_generator_turn_leaves_the_discriminator_alone() -> None:
     game = table(GameConfig())
-    random = torch.Generator().manual_seed(0)
+    random = Stream(torch.Generator().manual_seed(0))
     optimizer = torch.optim.SGD(game.generator.parameters(), lr=0.1)
     before = [p.detach().clone() for p in game.discriminator.parameters()]
     real, labels = torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)
@@ -99,10 +100,10 @@ def test_penalty_is_taken_through_the_augmentation() -> None:
 
 def test_other_labels_are_other_and_uniform() -> None:
     labels = torch.arange(5).repeat(400)
-    others = other_labels(labels, 5, torch.Generator().manual_seed(0))
+    others = other_labels(labels, 5, Stream(torch.Generator().manual_seed(0)))
     assert (others != labels).all()
     assert (torch.bincount(others, minlength=5) / 2000 - 0.2).abs().max() < 0.04
-    assert torch.equal(other_labels(labels * 0, 1, torch.Generator()), labels * 0)
+    assert torch.equal(other_labels(labels * 0, 1, Stream()), labels * 0)
 
 
 class Apart(nn.Module):

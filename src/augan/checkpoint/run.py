@@ -24,10 +24,10 @@ from augan.core.files import read_json
 class Run:
     """Reads a run folder."""
 
-    def __init__(self, path: Path | str) -> None:
-        """Raises UserError if `path` is not a run folder."""
+    def __init__(self, path: Path | str, written_here: bool = True) -> None:
+        """Raises UserError if `path` is not a run folder; `written_here` is False where another machine may hold it."""
         self.path = Path(path)
-        if not (self.path / "config.json").exists():
+        if written_here and not (self.path / "config.json").exists():
             there = "has no config.json" if self.path.exists() else "does not exist"
             raise UserError(f"{self.path} is not a run: it {there}. `augan runs FOLDER` lists the runs in a folder.")
 

@@ -97,6 +97,7 @@ def train(
     from augan import api
     from augan.cli.console import print_json, quality_table, say
     from augan.core.config import to_dict
+    from augan.core.world import join
     from augan.training import ConsoleObserver
 
     changes = settings or []
@@ -118,6 +119,7 @@ def train(
         print_json(to_dict(config))
         return
     console = _console()
+    world = join()
     run = api.train(
         data,
         minutes=minutes,
@@ -132,6 +134,8 @@ def train(
         resume=resume,
         observer=None if quiet else ConsoleObserver(console),
     )
+    if not world.first:
+        return
     if json:
         print_json(run.summary() | {"result": run.result()})
         return

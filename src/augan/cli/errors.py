@@ -41,7 +41,8 @@ class AuganGroup(TyperGroup):
         except AuganError as error:
             if debug:
                 raise
-            _say(("" if isinstance(error, Interrupted) else "Error: ") + str(error))
+            if not error.reported:
+                _say(("" if isinstance(error, Interrupted) else "Error: ") + str(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             if debug:

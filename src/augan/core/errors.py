@@ -10,6 +10,8 @@ class AuganError(Exception):
     """Something failed that is not the user's mistake. The command line exits with 1."""
 
     exit_code = 1
+    reported = False
+    """Whether another process that trains together with this one says it already."""
 
 
 class UserError(AuganError, ValueError):

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from augan.core.errors import UserError, unknown_name
+from augan.core.rng import Stream
 from augan.game import adaptive
 from augan.game.draw import Draw, Images, over
 
@@ -103,7 +104,7 @@ def operation(name: str) -> tuple[Operation, float]:
 def augment(
     images: Float[Tensor, "b *frame c h w"],
     names: Sequence[str],
-    generator: torch.Generator | None = None,
+    generator: torch.Generator | Stream | None = None,
     probability: Tensor | float = 1.0,
 ) -> Float[Tensor, "b *frame c h w"]:
     """Applies the named operations in order, each of their parts with `probability`.
@@ -119,5 +120,5 @@ def augment(
     flat = images.flatten(0, 1) if images.dim() == 5 else images
     for name in names:
         change, factor = operation(name)
-        flat = change(flat, Draw(len(images), images, generator, probability * factor, frames))
+        flat = change(flat, Draw(len(images), images, Stream.of(generator), probability * factor, frames))
     return flat.view(images.shape) if images.dim() == 5 else flat

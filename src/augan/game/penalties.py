@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
+from augan.core.rng import Stream
+
 Items = Float[Tensor, "b *dims"]
 PerItem = Float[Tensor, " b"]
 
@@ -31,9 +33,11 @@ def one_centered_penalty(x: Items, logits: PerItem) -> PerItem:
     return ((squared + 1e-12).sqrt() - 1).square()
 
 
-def interpolate(real: Items, fake: Items, generator: torch.Generator | None = None) -> Items:
+def interpolate(real: Items, fake: Items, generator: torch.Generator | Stream | None = None) -> Items:
     """Uniformly random points between pairs of real and generated items, one on each line (arXiv:1704.00028)."""
-    share = torch.rand(len(real), generator=generator, device=real.device, dtype=real.dtype)
+    share = Stream.of(generator).rows(
+        len(real), lambda count, random: torch.rand(count, generator=random, device=real.device, dtype=real.dtype)
+    )
     share = share.view(-1, *[1] * (real.dim() - 1))
     return share * real + (1 - share) * fake
 

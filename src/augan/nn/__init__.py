@@ -6,6 +6,7 @@ from augan.nn.embed import AuxiliaryHead, ConditionedLatent, ProjectionHead, cla
 from augan.nn.layout import channels_last
 from augan.nn.resample import Downsample, Upsample
 from augan.nn.strided_conv import StridedConv, TransposedConv
+from augan.nn.synced import synchronise_batch_norm
 
 __all__ = [
     "AuxiliaryHead",
@@ -20,5 +21,6 @@ __all__ = [
     "channels_last",
     "class_head",
     "decay_for",
+    "synchronise_batch_norm",
     "update_average",
 ]

@@ -19,15 +19,18 @@ from augan.recipes.speed import reference_rate
 from augan.training import DataConfig, RunConfig, TrainingConfig
 
 DEFAULT_MINUTES = 5.0
-WIDTHS = {16: 0.0, 24: 10_000.0, 32: 15_000.0, 48: 150_000.0, 64: 300_000.0}
+WIDTHS = {16: 0.0, 24: 10_000.0, 32: 15_000.0, 48: 400_000.0, 64: 800_000.0}
 """Widths that `auto` chooses from, and how many images each needs to see to be worth it."""
 SHORT = 30_000
 """Runs of fewer images learn at twice the rate: they have no time to become unsteady."""
 
+MANY_EPOCHS = 500
+"""From so many on, what the discriminator sees is augmented adaptively."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Time in minutes, or real images shown. Neither means 5 minutes.
+    """Time in minutes, or real images shown. Neither means 5 minutes. `processes` divide each batch.
 
     Raises:
         UserError: both are given, or one is not above 0.
@@ -35,6 +38,7 @@ class Budget:
 
     minutes: float | None = None
     images: int | None = None
+    processes: int = 1
 
     def __post_init__(self) -> None:
         if self.minutes is not None and self.images is not None:
@@ -75,7 +79,7 @@ class Facts:
         if self.budget.minutes is None:
             return float(self.budget.images or 0)
         work = self.canvas_pixels / (32 * 32) * (width / 32) ** 2
-        return 60 * self.budget.minutes * self.rate / work
+        return 60 * self.budget.minutes * self.budget.processes * self.rate / work
 
 
 def _budget(facts: Facts) -> dict[str, Any]:
@@ -92,6 +96,7 @@ def _balance(facts: Facts) -> tuple[float, list[str]]:
 
 def _strided(facts: Facts, name: str, width: int, planned: float, reasons: list[str]) -> RunConfig:
     balance, why = _balance(facts)
+    changes, why_changed = _few_images(facts, planned)
     gamma = _gamma(facts)
     rate = (1.6e-3 if planned < SHORT else 8e-4) * min(1.0, 32 / width)
     long_run = planned > 100_000
@@ -104,7 +109,8 @@ def _strided(facts: Facts, name: str, width: int, planned: float, reasons: list[
             r1_gamma=gamma,
             r2_gamma=gamma,
             penalty_interval=4,
-            matching=0.2 if len(facts.classes) > 1 else 0.0,
+            matching=_matching(facts),
+            **changes,
         ),
         training=TrainingConfig(
             **_budget(facts),
@@ -114,13 +120,32 @@ def _strided(facts: Facts, name: str, width: int, planned: float, reasons: list[
             beta2=0.9,
             ema_half_life_images=max(5_000.0, 0.02 * planned),
         ),
-        reasons=(*reasons, *why),
+        reasons=(*reasons, *why, *why_changed),
     )
 
 
 def _gamma(facts: Facts) -> float:
     """0.5 at 32x32, in proportion to the number of pixels: squared gradients grow with it."""
     return 0.5 * facts.canvas_pixels / 1024
+
+
+def _few_images(facts: Facts, planned: float) -> tuple[dict[str, Any], list[str]]:
+    """Adaptive augmentation where each image will be seen very often: (settings of the game, why)."""
+    epochs = planned / facts.count
+    if epochs < MANY_EPOCHS:
+        return {}, []
+    settings = {"adaptive": ("translation", "cutout"), "adaptive_images": 50_000.0}
+    return settings, [
+        f"the discriminator sees the {facts.count:,} images moved and partly covered, lest it learn them by heart: it "
+        f"will see each about {epochs:,.0f} times"
+    ]
+
+
+def _matching(facts: Facts) -> float:
+    """0.1 for grey images, and 0.2 for coloured ones, whose classes are harder to tell; 0 without classes."""
+    if len(facts.classes) < 2:
+        return 0.0
+    return 0.1 if facts.item.channels == 1 else 0.2
 
 
 def strided(facts: Facts) -> RunConfig:
@@ -176,7 +201,7 @@ def residual(facts: Facts) -> RunConfig:
             r1_gamma=gamma,
             r2_gamma=gamma,
             penalty_interval=4,
-            matching=0.2 if len(facts.classes) > 1 else 0.0,
+            matching=_matching(facts),
         ),
         training=TrainingConfig(**_budget(facts), learning_rate=8e-4, learning_rate_end=4e-4),
         reasons=tuple(reasons),

@@ -9,6 +9,7 @@ import torch
 
 from augan.core.devices import autocast_dtype, choose_device
 from augan.core.item import ItemSpec
+from augan.core.rng import Stream
 from augan.core.threads import ThreadGovernor
 from augan.game import objective
 from augan.game.config import GameConfig
@@ -30,7 +31,7 @@ def reference_rate(device_name: str = "auto") -> float:
     device = choose_device(device_name)
     if device.type == "cpu":
         ThreadGovernor()
-    random = torch.Generator(device).manual_seed(0)
+    random = Stream(torch.Generator(device).manual_seed(0))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         networks = build(NetworkConfig(name="strided", width=32), ITEM)
@@ -45,7 +46,9 @@ def reference_rate(device_name: str = "auto") -> float:
         device=device,
         dtype=autocast_dtype(device),
     )
-    real = torch.randn(BATCH, 1, 32, 32, generator=random, device=device).to(memory_format=torch.channels_last)
+    real = torch.randn(BATCH, 1, 32, 32, generator=random.generator, device=device).to(
+        memory_format=torch.channels_last
+    )
 
     def play(penalty_weight: float) -> float:
         latents = latents_for(BATCH, 64, random, device)

@@ -24,21 +24,22 @@ from augan.core.errors import AuganError, Interrupted, UserError
 from augan.core.files import disk_errors, require_absent, require_space, write_json
 from augan.core.item import from_unit
 from augan.core.pictures import save_sheet
-from augan.core.rng import derive, torch_stream
+from augan.core.rng import Stream, derive, torch_stream
 from augan.core.threads import ThreadGovernor, keep_freed_memory
 from augan.core.version import __version__
+from augan.core.world import World
 from augan.data import Loader, Source, cache_folder, class_counts
 from augan.game import OBJECTIVES, Objective, apply_spectral_norm, objective
 from augan.game.controller import WINDOW, next_probability
 from augan.health import diagnose, first_non_finite
 from augan.metrics import LEAST_IMAGES, Quality
 from augan.networks import build, parameter_count
-from augan.nn import decay_for, update_average
+from augan.nn import decay_for, synchronise_batch_norm, update_average
 from augan.training.config import RunConfig
 from augan.training.observer import Observer, Progress
 from augan.training.quality import QualityMeter
 from augan.training.schedules import cosine, fraction_of
-from augan.training.state import State
+from augan.training.state import Saved, State
 from augan.training.step import Table, discriminator_turn, generator_turn, latents_for
 
 TICK_SEC = 1.0
@@ -65,13 +66,19 @@ class Trainer:
         objective_pair: Objective | None = None,
         observer: Observer | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        world: World | None = None,
     ) -> None:
-        """Raises UserError for settings that do not fit together or the data."""
+        """`world`: the processes that train together (`augan.core.world.join()`); all make the same Trainer.
+
+        Raises UserError for settings that do not fit together or the data.
+        """
         self.source, self.config, self.folder = source, config, Path(folder)
+        self.world = world or World()
         self.observer, self._should_stop = observer or Observer(), should_stop
         self.own_generator = generator is not None
         self.store = CheckpointStore(self.folder)
         training = config.training
+        self.share = self.world.share(training.batch)
         if len(source) < 2:
             raise UserError(f"Training needs at least 2 images, and {source.name} has {len(source)}.")
         self.device = choose_device(training.device)
@@ -84,7 +91,12 @@ class Trainer:
         discriminator = discriminator or built_d
         if config.game.spectral_norm:
             apply_spectral_norm(discriminator)
-        self.state = State(generator or built_g, discriminator, training, self.device)
+        generator = generator or built_g
+        if not self.world.alone:
+            for network in (generator, discriminator):
+                synchronise_batch_norm(network)
+                self.world.same_weights(network.to(self.device))
+        self.state = State(generator, discriminator, training, self.device)
         self.table = Table(
             generator=self.state.generator,
             discriminator=self.state.discriminator,
@@ -93,6 +105,7 @@ class Trainer:
             classes=source.item.classes,
             device=self.device,
             dtype=autocast_dtype(self.device, training.precision),
+            world=self.world,
         )
         self.model = Model(self.state.average, source.item, self.device)
         if self.model.conditional and source.labels is None:
@@ -100,6 +113,7 @@ class Trainer:
         self._watched: deque[dict[str, Tensor]] = deque()
         self._meter: QualityMeter | None = None
         self._snapshot_sec = self._last_snapshot_sec = 0.0
+        self._started = 0.0
 
     # ------------------------------------------------------------------ the story
 
@@ -129,43 +143,57 @@ class Trainer:
         self._prepare_measures()
         loader = Loader(
             self.source,
-            self.config.training.batch,
+            self.share,
             self.config.seed,
             self.config.data.balance,
             device=self.device,
+            rank=self.world.rank,
+            world=self.world.size,
         )
         counters = self.state.counters
-        started = time.monotonic() - counters.elapsed_sec
-        last_tick, last_save, last_images = time.monotonic(), time.monotonic(), counters.images_seen
+        self._started = time.monotonic() - counters.elapsed_sec
+        last_tick = last_save = counters.elapsed_sec
+        last_images = counters.images_seen
         with stop_signals() as signalled, torch.random.fork_rng(), loader:
             while (fraction := self._fraction()) < 1:
                 self._round(loader)
-                now = time.monotonic()
-                counters.elapsed_sec = now - started
+                stop = self._agree_on_time(signalled() or self._should_stop())
+                now = counters.elapsed_sec
                 if now - last_tick >= TICK_SEC:
                     self._tick((counters.images_seen - last_images) / (now - last_tick))
                     last_tick, last_images = now, counters.images_seen
-                if signalled() or self._should_stop():
-                    self._save(best=self._meter is None)
-                    raise Interrupted(f"Stopped and saved in {self.folder}. Go on with --resume.")
+                if stop:
+                    self._save(best=not self._measured)
+                    stopped = Interrupted(f"Stopped and saved in {self.folder}. Go on with --resume.")
+                    stopped.reported = not self.world.first
+                    raise stopped
                 if self._snapshot_due(fraction):
                     self._snapshot()
-                    last_save = last_tick = time.monotonic()
+                    self._agree_on_time()
+                    last_save = last_tick = counters.elapsed_sec
                     last_images = counters.images_seen
                 elif now - last_save > SAVE_EVERY_SEC:
-                    self._save(best=self._meter is None)
-                    last_save = time.monotonic()
+                    self._save(best=not self._measured)
+                    last_save = now
         return self._finish()
+
+    def _agree_on_time(self, stop: bool = False) -> bool:
+        """Sets the time that has passed, as the first process has it; whether any of them is to stop."""
+        elapsed = time.monotonic() - self._started
+        self.state.counters.elapsed_sec, stopping = self.world.sums(elapsed * self.world.first, stop)
+        return stopping > 0
 
     def _round(self, loader: Loader) -> None:
         """One turn of each player on the next batch, and the averaged generator's update."""
         counters = self.state.counters
         self._set_rates()
-        random = torch_stream(self.config.seed, "round", counters.images_seen, device=self.device)
-        torch.manual_seed(derive(self.config.seed, "modules", counters.images_seen))  # for dropout in users' networks
+        drawn = torch_stream(self.config.seed, "round", counters.images_seen, device=self.device)
+        random = Stream(drawn, self.world.rank, self.world.size)
+        own = () if self.world.first else (self.world.rank,)
+        torch.manual_seed(derive(self.config.seed, "modules", counters.images_seen, *own))  # dropout, noise
         batch = loader.batch_at(counters.images_seen)
         labels = batch.labels if self.model.conditional else None
-        count, size = len(batch.images), self.model.latent_size
+        count, size = self.share, self.model.latent_size
         self.state.generator.train()
         self.state.discriminator.train()
         self.table.probability = counters.augment_probability
@@ -186,10 +214,10 @@ class Trainer:
             latents_for(count, size, random, self.device),
             random,
         )
-        counters.images_seen += count
+        counters.images_seen += self.config.training.batch
         counters.rounds += 1
-        self._adapt(watched, count)
-        update_average(self.state.average, self.state.generator, self._decay(count))
+        self._adapt(watched, self.config.training.batch)
+        update_average(self.state.average, self.state.generator, self._decay(self.config.training.batch))
         self._watched.append(watched)
 
     def _snapshot_due(self, before: float) -> bool:
@@ -210,7 +238,10 @@ class Trainer:
     def _open_folder(self, resume: bool) -> None:
         if resume:
             self._restore()
-            return
+        else:
+            self.world.decided(self._make_folder)
+
+    def _make_folder(self) -> None:
         require_absent(self.folder, "Go on with it by --resume, or choose another --out.")
         learned = parameter_count(self.state.generator) + parameter_count(self.state.discriminator)
         require_space(
@@ -223,15 +254,20 @@ class Trainer:
 
     def _restore(self) -> None:
         """Takes up the last checkpoint; a run that was stopped before its first one starts anew."""
+        saved = self.world.decided(self._read_last)
+        if saved is not None:
+            self.state.adopt(saved)
+
+    def _read_last(self) -> Saved | None:
         key = Run(self.folder).data["key"]
         if key != self.source.key:
             raise UserError(
                 f"{self.folder} was trained on other data than {self.source.name}. Resume with the same data."
             )
         last = self.store.last()
-        if last is not None:
-            self.state.restore(last)
+        saved = None if last is None else Saved.read(last)
         (self.folder / "result.json").unlink(missing_ok=True)
+        return saved
 
     def _data_document(self) -> dict[str, Any]:
         return {
@@ -247,6 +283,7 @@ class Trainer:
         game, training = self.config.game, self.config.training
         precision = str(self.table.dtype or torch.float32).removeprefix("torch.")
         threads = f", {self._governor.threads} threads" if self._governor else ""
+        together = "" if self.world.alone else f", divided among {self.world.size} processes"
         named = game.objective if self.table.objective in OBJECTIVES.values() else "an objective of your own"
         learned = (
             parameter_count(self.state.generator) / 1e6,
@@ -254,13 +291,18 @@ class Trainer:
         )
         return [
             f"{self.config.networks.name} networks, {learned[0]:.1f} M + {learned[1]:.1f} M parameters; {named}; "
-            f"batch {training.batch}; {self.device}, {precision}{threads}",
+            f"batch {training.batch}{together}; {self.device}, {precision}{threads}",
             *self.config.reasons,
             *self.source.notes,
         ]
 
+    @property
+    def _measured(self) -> bool:
+        """Whether snapshots are measured."""
+        return self.config.training.measure_images > 0 and len(self.source) >= LEAST_IMAGES
+
     def _prepare_measures(self) -> None:
-        if self.config.training.measure_images and len(self.source) >= LEAST_IMAGES:
+        if self._measured and self.world.first:
             self.observer.stage("Learning the data's own feature space for measures")
             self._meter = QualityMeter(self.source, cache_folder())
 
@@ -315,7 +357,7 @@ class Trainer:
             share = fraction_of(counters.images_seen, game.adaptive_images)
             counters.augment_probability = cosine(0.0, game.adaptive_limit, share)
         else:
-            counters.sign_sum += float(watched["overfitting"])
+            counters.sign_sum += float(self.world.mean(watched["overfitting"]))
             if counters.rounds % WINDOW == 0:
                 counters.augment_probability = next_probability(
                     counters.augment_probability,
@@ -359,23 +401,34 @@ class Trainer:
             name: float(torch.stack([row[name].float() for row in self._watched if name in row]).mean())
             for name in sorted(names)
         }
+        summed = self.world.sums(*losses.values())
+        losses = {name: value / self.world.size for name, value in zip(losses, summed, strict=True)}
         self._watched.clear()
         broken = first_non_finite(losses)
         if broken:
             last = self.store.last()
             kept = f"The last good checkpoint is {last}." if last else "There is no checkpoint yet."
-            raise AuganError(
+            diverged = AuganError(
                 f"Training diverged: {broken} is not finite after {self.state.counters.images_seen} images. {kept} "
                 "Lower training.learning_rate or raise game.r1_gamma."
             )
+            diverged.reported = not self.world.first
+            raise diverged
         return losses
 
     def _snapshot(self) -> None:
-        """Samples, measures and a checkpoint."""
+        """Samples, measures and a checkpoint, by the first process."""
         started = time.monotonic()
         self._read_watched()
+        self.state.counters.snapshots += 1
+        measured = self.world.decided(self._take_snapshot)
+        self.state.counters.diversity, self.state.counters.best_frechet = measured
+        self._last_snapshot_sec = self.world.decided(lambda: time.monotonic() - started)
+        self._snapshot_sec += self._last_snapshot_sec
+
+    def _take_snapshot(self) -> tuple[float | None, float]:
+        """The diversity and the best distance so far."""
         counters = self.state.counters
-        counters.snapshots += 1
         path = self.folder / "samples" / f"{counters.images_seen:09d}.png"
         self._save_sheet(path)
         quality = None
@@ -386,10 +439,9 @@ class Trainer:
         best = quality is None or quality.frechet < counters.best_frechet  # unmeasured, the newest is the best
         if best and quality is not None:
             counters.best_frechet = quality.frechet
-        self._save(best)
-        self._last_snapshot_sec = time.monotonic() - started
-        self._snapshot_sec += self._last_snapshot_sec
+        self._write_checkpoint(best)
         self.observer.snapshot(counters.images_seen, quality, path, best)
+        return counters.diversity, counters.best_frechet
 
     def _save_sheet(self, path: Path) -> None:
         names = self.source.item.class_names if self.model.conditional else None
@@ -399,6 +451,9 @@ class Trainer:
         save_sheet(path, from_unit(self.model.sample(rows * SHEET_COLUMNS, classes)), SHEET_COLUMNS, shown or None)
 
     def _save(self, best: bool) -> None:
+        self.world.decided(lambda: self._write_checkpoint(best))
+
+    def _write_checkpoint(self, best: bool) -> None:
         tensors, document = self.state.tensors()
         networks = None if self.own_generator else to_dict(self.config.networks)
         contract = {
@@ -415,6 +470,8 @@ class Trainer:
         )
 
     def _log(self, row: dict[str, Any]) -> None:
+        if not self.world.first:
+            return
         counters = self.state.counters
         line = {"images_seen": counters.images_seen, "elapsed_sec": round(counters.elapsed_sec, 3), **row}
         path = self.folder / "metrics.jsonl"
@@ -430,8 +487,8 @@ class Trainer:
             "elapsed_sec": counters.elapsed_sec,
             "images_per_sec": counters.images_seen / max(counters.elapsed_sec, 1e-9),
         }
-        write_json(self.folder / "result.json", result)
-        return Run(self.folder)
+        self.world.decided(lambda: write_json(self.folder / "result.json", result))
+        return Run(self.folder, written_here=self.world.first)
 
 
 @contextmanager

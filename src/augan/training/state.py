@@ -44,6 +44,30 @@ class Counters:
     sign_sum: float = 0.0
 
 
+@dataclass(frozen=True)
+class Saved:
+    """What a checkpoint folder holds to go on with."""
+
+    name: str
+    tensors: dict[str, Tensor]
+    document: dict[str, Any]
+    average: dict[str, Tensor]
+
+    @staticmethod
+    def read(checkpoint: Path) -> Saved:
+        """Reads it.
+
+        Raises:
+            UserError: files missing or damaged.
+        """
+        return Saved(
+            str(checkpoint),
+            read_tensors(checkpoint / "training.safetensors"),
+            read_json(checkpoint / "training.json"),
+            read_tensors(checkpoint / "model.safetensors"),
+        )
+
+
 class State:
     """Both players, the averaged generator, both optimisers, the counters."""
 
@@ -79,25 +103,22 @@ class State:
             counters["best_frechet"] = None
         return tensors, {"counters": counters, "parts": structures}
 
-    def restore(self, checkpoint: Path) -> None:
-        """Takes everything from a checkpoint folder.
+    def adopt(self, saved: Saved) -> None:
+        """Takes everything from a checkpoint.
 
         Raises:
-            UserError: files missing, damaged, or of networks with another structure.
+            UserError: it is of networks with another structure.
         """
-        tensors = {
-            key: value.to(self.device) for key, value in read_tensors(checkpoint / "training.safetensors").items()
-        }
-        document = read_json(checkpoint / "training.json")
+        tensors = {key: value.to(self.device) for key, value in saved.tensors.items()}
         try:
             for name, part in self._parts().items():
-                part.load_state_dict(unpack(document["parts"][name], tensors))
+                part.load_state_dict(unpack(saved.document["parts"][name], tensors))
             for optimizer in (self.optimizer_g, self.optimizer_d):
                 _match_layout(optimizer)
-            self.average.load_state_dict(read_tensors(checkpoint / "model.safetensors"))
+            self.average.load_state_dict(saved.average)
         except (RuntimeError, ValueError, KeyError) as error:
-            raise UserError(f"{checkpoint} does not fit these networks: {error}. Resume with the run's own.") from error
-        counters = document["counters"]
+            raise UserError(f"{saved.name} does not fit these networks: {error}. Resume with the run's own.") from error
+        counters = {**saved.document["counters"]}
         if counters["best_frechet"] is None:
             counters["best_frechet"] = math.inf
         self.counters = Counters(**counters)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from augan.core.rng import Stream
+from augan.core.world import World
 from augan.game import augment, interpolate, one_centered_penalty, zero_centered_penalty
 from augan.game.config import GameConfig
 from augan.game.objectives import Objective
@@ -22,7 +24,7 @@ Optimizer = torch.optim.Optimizer
 class Table:
     """What both turns need: the players, the rules, and where and how precisely to compute.
 
-    `probability` is of adaptive augmentation, now.
+    `probability` is of adaptive augmentation, now; `world` the processes among which the batch is divided.
     """
 
     generator: nn.Module
@@ -33,17 +35,18 @@ class Table:
     device: torch.device
     dtype: torch.dtype | None
     probability: float = 0.0
+    world: World = field(default_factory=World)
 
     def precision(self) -> torch.autocast:
         """Autocast for forward passes; losses and penalties are computed in float32 outside of it."""
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None)
 
-    def change(self, images: Tensor, random: torch.Generator) -> Tensor:
+    def change(self, images: Tensor, random: Stream) -> Tensor:
         """Images as the discriminator is shown them."""
         images = augment(images, self.rules.augmentation, random)
         return augment(images, self.rules.adaptive, random, self.probability) if self.probability else images
 
-    def judge(self, images: Tensor, labels: Tensor | None, random: torch.Generator) -> Tensor:
+    def judge(self, images: Tensor, labels: Tensor | None, random: Stream) -> Tensor:
         """Augmented images' logits, (b,) float32."""
         images = self.change(images, random)
         with self.precision():
@@ -51,7 +54,7 @@ class Table:
         return logits.float().reshape(len(images))
 
     def judge_pairs(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None, random: torch.Generator, differentiate: bool
+        self, real: Tensor, fake: Tensor, labels: Tensor | None, random: Stream, differentiate: bool
     ) -> Pairs:
         """Both batches' logits, and the real images' with other labels, where the game asks for that.
 
@@ -67,7 +70,7 @@ class Table:
             real_logits, fake_logits = (self.judge(part, labels, random) for part in (images[:count], images[count:]))
             mismatched = None if others is None else self.judge(real, others, random)
             return Pairs(images, real_logits, fake_logits, mismatched, {})
-        shown = self.change(images, random)
+        shown = self.change(images, random.pairs())
         with self.precision():
             features = self.discriminator.features(shown)  # type: ignore[operator]
             twice = None if labels is None else torch.cat([labels, labels])
@@ -81,9 +84,7 @@ class Table:
                 extra["reconstruction"] = self.rules.reconstruction * rebuilt
         return Pairs(images, logits[:count], logits[count:], mismatched, extra)
 
-    def judge_fake(
-        self, fake: Tensor, labels: Tensor | None, random: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def judge_fake(self, fake: Tensor, labels: Tensor | None, random: Stream) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits of the generator's turn, and what else it pays."""
         if not _offers_features(self.discriminator):
             return self.judge(fake, labels, random), {}
@@ -125,16 +126,19 @@ def _call(network: nn.Module, first: Tensor, labels: Tensor | None) -> Tensor:
     return output
 
 
-def latents_for(count: int, size: int, random: torch.Generator, device: torch.device) -> Float[Tensor, "b d"]:
+def latents_for(count: int, size: int, random: Stream, device: torch.device) -> Float[Tensor, "b d"]:
     """z ~ N(0, I), (count, size)."""
-    return torch.randn(count, size, generator=random, device=device)
+    return random.rows(count, lambda rows, generator: torch.randn(rows, size, generator=generator, device=device))
 
 
-def other_labels(labels: Int64[Tensor, " b"], classes: int, random: torch.Generator) -> Int64[Tensor, " b"]:
+def other_labels(labels: Int64[Tensor, " b"], classes: int, random: Stream) -> Int64[Tensor, " b"]:
     """For each label another one, uniformly; the same where there is one class only."""
     if classes < 2:
         return labels
-    step = torch.randint(1, classes, labels.shape, generator=random, device=labels.device)
+    step = random.rows(
+        len(labels),
+        lambda count, generator: torch.randint(1, classes, (count,), generator=generator, device=labels.device),
+    )
     return (labels + step) % classes
 
 
@@ -144,7 +148,7 @@ def discriminator_turn(
     real: Images,
     labels: Labels,
     latents: Float[Tensor, "b d"],
-    random: torch.Generator,
+    random: Stream,
     penalty_weight: float,
 ) -> dict[str, Tensor]:
     """Updates the discriminator once; returns detached numbers to watch.
@@ -175,6 +179,7 @@ def discriminator_turn(
         loss = loss + penalty_weight * penalty
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    table.world.mean_gradients(table.discriminator)
     optimizer.step()
     return {name: value.detach() for name, value in watched.items()}
 
@@ -184,11 +189,11 @@ def _signs(table: Table, pairs: Pairs) -> Tensor:
 
     Relativistic logits have no zero of their own: there, the mean of the generated images' stands for it.
     """
-    zero = pairs.fake_logits.mean() if table.objective.generator_sees_real else 0.0
+    zero = table.world.mean(pairs.fake_logits.mean()) if table.objective.generator_sees_real else 0.0
     return (pairs.real_logits - zero).sign().mean()
 
 
-def _penalty(table: Table, pairs: Pairs, labels: Tensor | None, random: torch.Generator) -> Tensor:
+def _penalty(table: Table, pairs: Pairs, labels: Tensor | None, random: Stream) -> Tensor:
     rules = table.rules
     total = pairs.real_logits.new_zeros(())
     if rules.r1_gamma or rules.r2_gamma:
@@ -210,7 +215,7 @@ def generator_turn(
     real: Images,
     labels: Labels,
     latents: Float[Tensor, "b d"],
-    random: torch.Generator,
+    random: Stream,
 ) -> dict[str, Tensor]:
     """Updates the generator once; returns detached numbers to watch. The discriminator is left as it is."""
     table.discriminator.requires_grad_(False)
@@ -226,6 +231,7 @@ def generator_turn(
             loss = loss + term
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        table.world.mean_gradients(table.generator)
         optimizer.step()
     finally:
         table.discriminator.requires_grad_(True)
