@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures clean
+.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-scaling stress clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -65,7 +65,15 @@ bench-quick: $(VENV)/.dev  ## The same, a minute a cell
 bench-pictures: $(VENV)/.dev  ## Train half an hour on emoji and on 200 flags, and draw sheets
 	$(BIN)/python -m bench.pictures emoji flags
 
-bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures  ## All benchmarks
+bench-scaling: $(VENV)/.dev  ## Measure two processes beside one, and reckon larger machines
+	$(BIN)/python -m bench.scaling
+
+stress: $(VENV)/.dev  ## How often short runs go wrong, beside rivals: hours, goes on where it stopped
+	$(BIN)/python -m bench.kills
+	$(BIN)/python -m bench.doctor
+	$(BIN)/python -m bench.stress run
+
+bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures bench-scaling  ## All benchmarks
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*

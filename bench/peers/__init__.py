@@ -23,6 +23,7 @@ class Peer(Protocol):
     """What the benchmark needs of a rival."""
 
     conditional: bool
+    slow: bool
 
     def step(self) -> int: ...
 

@@ -50,6 +50,7 @@ class DCGAN:
     """See the module."""
 
     conditional = False
+    slow = False
 
     def __init__(self, images: Tensor, labels: Tensor, classes: int) -> None:
         self.batches = Batches(images, labels, 64)

@@ -33,6 +33,7 @@ class R3GAN:
     """See the module."""
 
     conditional = True
+    slow = True
 
     def __init__(self, images: Tensor, labels: Tensor, classes: int) -> None:
         self.batches, self.seen = Batches(images, labels, BATCH), 0

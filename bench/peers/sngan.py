@@ -108,6 +108,7 @@ class SNGAN:
     """See the module."""
 
     conditional = True
+    slow = True
 
     def __init__(self, images: Tensor, labels: Tensor, classes: int) -> None:
         self.batches, self.classes = Batches(images, labels, 64), classes

@@ -22,7 +22,7 @@ from augan.core.version import __version__
 prepare_environment()
 
 if TYPE_CHECKING:
-    from augan.api import augment, compare_runs, evaluate, generate, inspect, load, open, train
+    from augan.api import augment, compare_runs, doctor, evaluate, generate, inspect, load, open, train
     from augan.checkpoint import Model, Run
     from augan.core.errors import AuganError, Interrupted, UserError
     from augan.data import Source
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     **dict.fromkeys(
-        ("augment", "compare_runs", "evaluate", "generate", "inspect", "load", "open", "train"), "augan.api"
+        ("augment", "compare_runs", "doctor", "evaluate", "generate", "inspect", "load", "open", "train"), "augan.api"
     ),
     **dict.fromkeys(("Model", "Run"), "augan.checkpoint"),
     **dict.fromkeys(("AuganError", "Interrupted", "UserError"), "augan.core.errors"),
@@ -49,6 +49,7 @@ __all__ = [
     "__version__",
     "augment",
     "compare_runs",
+    "doctor",
     "evaluate",
     "generate",
     "inspect",

@@ -14,7 +14,8 @@ from typing import Any
 
 from torch import nn
 
-from augan.apply import Augmented, Contest, check_out, compare_runs, evaluate, generate, plan_additions
+from augan.apply import Augmented, Contest, Diagnosis, check_out, compare_runs, evaluate, generate, plan_additions
+from augan.apply import diagnose_run as doctor
 from augan.apply import augment as _augment
 from augan.checkpoint import CheckpointStore, Model, Run, load_model
 from augan.core.config import from_dict, override
@@ -74,7 +75,13 @@ def _reading(settings: Sequence[str], size: int | str | None, strict: bool) -> D
 
 
 def _open(data: Any, reading: DataConfig) -> Source:
-    return open(data, size=reading.size, strict=reading.strict, min_images_per_class=reading.min_images_per_class)
+    return open(
+        data,
+        size=reading.size,
+        strict=reading.strict,
+        min_images_per_class=reading.min_images_per_class,
+        stream=reading.stream,
+    )
 
 
 def train(
@@ -280,12 +287,14 @@ def augment(
 __all__ = [
     "Augmented",
     "Contest",
+    "Diagnosis",
     "Evaluation",
     "Model",
     "Run",
     "Source",
     "augment",
     "compare_runs",
+    "doctor",
     "evaluate",
     "generate",
     "inspect",

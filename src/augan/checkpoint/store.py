@@ -25,7 +25,7 @@ from augan.core.files import atomic_folder, read_json, write_json
 
 
 class CheckpointStore:
-    """The checkpoints of one run. Keeps the last one and the best one."""
+    """The checkpoints of one run. Keeps the last one, the best one, and the last that is known to be good."""
 
     def __init__(self, run: Path) -> None:
         self.folder = run / "checkpoints"
@@ -36,8 +36,9 @@ class CheckpointStore:
         tensors: Mapping[str, Mapping[str, Tensor]],
         documents: Mapping[str, Any],
         best: bool,
+        good: bool = False,
     ) -> Path:
-        """Writes one checkpoint; `tensors` and `documents` map file stems to contents. Removes what is neither."""
+        """Writes one checkpoint; `tensors` and `documents` map file stems to contents. Removes what is not kept."""
         name = f"{images_seen:09d}"
         path = self.folder / name
         if not path.exists():  # else the same moment is saved again, and only the index can be new
@@ -50,6 +51,8 @@ class CheckpointStore:
         index = {**self._index(), "last": name}
         if best or "best" not in index:
             index["best"] = name
+        if good:
+            index["good"] = name
         write_json(self.folder / "index.json", index)
         for other in self._complete():
             if other.name not in index.values():
@@ -67,6 +70,23 @@ class CheckpointStore:
         path = self.folder / name if name else None
         return path if path is not None and (path / "model.json").exists() else self.last()
 
+    def good(self) -> Path | None:
+        """The newest checkpoint that was made at a mark of the run and found well, or None."""
+        name = self._index().get("good")
+        return self.folder / name if name else None
+
+    def forget_after(self, images_seen: int) -> None:
+        """Removes checkpoints newer than `images_seen`: a run that went back will come there anew."""
+        kept = [path for path in self._complete() if int(path.name) <= images_seen]
+        index = {key: name for key, name in self._index().items() if int(name) <= images_seen}
+        if kept:
+            index["last"] = kept[-1].name
+        if self.folder.exists():
+            write_json(self.folder / "index.json", index)
+        for path in self._complete():
+            if path not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
     def _index(self) -> dict[str, str]:
         try:
             index = read_json(self.folder / "index.json")
@@ -74,7 +94,7 @@ class CheckpointStore:
             index = {}
         return {
             key: index[key]
-            for key in ("last", "best")
+            for key in ("last", "best", "good")
             if isinstance(index, dict) and isinstance(index.get(key), str) and (self.folder / index[key]).is_dir()
         }
 

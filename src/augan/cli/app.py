@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 Data = Annotated[
-    str, typer.Argument(help="A folder of images, a .zip of one, .npy, .npz or Parquet.", show_default=False)
+    str, typer.Argument(help="A folder of images, a .zip of one, .npy, .npz, Parquet or .tar.", show_default=False)
 ]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder (or one of its checkpoints).", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
@@ -354,6 +354,32 @@ def inspect(data: Data, size: Size = None, strict: Strict = False, json: Json = 
         print_json(report.to_json())
     else:
         report_table(Console(), report)
+
+
+@app.command(epilog=_examples("augan doctor runs/mine", "augan doctor runs/mine --json"))
+def doctor(
+    run: RunArgument,
+    plots: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Where to draw the curves.", show_default="RUN/doctor.png")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Explain a run: what ails it, what to do, what it did about itself, and its curves."""
+    import importlib.util
+
+    from augan.apply import diagnose_run, plot_run
+    from augan.cli.console import print_json, show_diagnosis
+
+    diagnosis = diagnose_run(run)
+    drawn: Path | None = plots or run / "doctor.png"
+    if plots is None and importlib.util.find_spec("matplotlib") is None:
+        drawn = None
+    if drawn is not None:
+        plot_run(run, drawn)
+    if json:
+        print_json(diagnosis.to_json() | {"plots": None if drawn is None else str(drawn)})
+    else:
+        show_diagnosis(Console(), diagnosis, drawn)
 
 
 @app.command(epilog=_examples("augan runs", "augan runs experiments/ --json"))

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from augan.apply import Contest, describe_measure
+from augan.apply import Contest, Diagnosis, describe_measure
 from augan.core.files import to_json
 from augan.data import DataReport
 from augan.metrics import Estimate, Evaluation, Quality
@@ -57,6 +57,24 @@ def quality_table(quality: Quality | dict[str, Any], title: str = "Quality") -> 
     )
     table.caption_justify = "left"
     return table
+
+
+def show_diagnosis(console: Console, diagnosis: Diagnosis, plots: Path | None) -> None:
+    """What ails a run, what to do, what it did about itself."""
+    say(console, f"[bold]{escape(diagnosis.run)}[/bold]: {diagnosis.state}, {diagnosis.readings:,} readings, "
+        f"{diagnosis.measures} measures")  # fmt: skip
+    for finding in diagnosis.findings:
+        say(console, f"\n[bold red]{escape(finding.cause.capitalize())}[/bold red]")
+        say(console, f"  {escape(finding.evidence)}")
+        say(console, f"  [green]{escape(finding.advice)}[/green]")
+    if diagnosis.well:
+        say(console, "\n[green]Nothing is wrong as far as its log shows.[/green]")
+    if diagnosis.acts:
+        say(console, "\nWhat it did about itself:")
+        for act in diagnosis.acts:
+            say(console, f"  {escape(act)}")
+    drawn = "" if plots is None else f"\nCurves are in {escape(str(plots))}."
+    say(console, drawn or "\nFor curves: pip install 'augan\\[plots]'")
 
 
 def show_evaluation(console: Console, evaluation: Evaluation, title: str) -> None:

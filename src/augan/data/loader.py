@@ -109,7 +109,7 @@ class Loader:
     """Batches of a source by position, the next one prepared in the background meanwhile.
 
     `batch` is what one process gets; the global batch of `world` processes takes `batch * world` positions,
-    and rank r gets the r-th slice of it. What `batch_at` returns depends on its argument only, never on
+    and rank r gets the r-th slice of it. `chosen` are the items to draw from; None is all of them. What `batch_at` returns depends on its argument only, never on
     earlier calls.
 
     >>> with Loader(source, batch=64, seed=0) as loader:  # doctest: +SKIP
@@ -130,6 +130,7 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         prefetch: bool = True,
+        chosen: Int64[np.ndarray, " k"] | None = None,
     ) -> None:
         if batch < 1:
             raise UserError(f"batch is {batch}, and it starts at 1.")
@@ -140,7 +141,9 @@ class Loader:
         self.rank = rank
         self.world = world
         self.device = torch.device(device)
-        self.stream = IndexStream(len(source), seed, source.labels, balance)
+        self.chosen = chosen
+        labels = source.labels if chosen is None or source.labels is None else source.labels[chosen]
+        self.stream = IndexStream(len(source) if chosen is None else len(chosen), seed, labels, balance)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="augan-loader") if prefetch else None
         self._ahead: tuple[int, Future[Gathered]] | None = None
 
@@ -169,7 +172,13 @@ class Loader:
         """The background's part: reading from disk. No torch here: its thread would bring a thread pool of its own."""
         start = self.rank * self.batch
         indices = self.stream.take(position, self.step)[start : start + self.batch]
+        if self.chosen is not None:
+            indices = self.chosen[indices]
         return indices, self.source.items(indices)
+
+    def items(self, indices: Int64[np.ndarray, " b"]) -> Batch:
+        """Given items as a batch."""
+        return self._to_batch((indices, self.source.items(indices)))
 
     def _to_batch(self, gathered: Gathered) -> Batch:
         indices, items = gathered

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, overload
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
@@ -16,15 +18,16 @@ from augan.data.cache import Cache, cache_folder, fingerprint_of
 from augan.data.decode import SUFFIXES
 from augan.data.feed import ImageFeed
 from augan.data.labels import encode_labels
-from augan.data.listing import FolderStream, arrange, require_exists, walk
+from augan.data.listing import FolderStream, arrange, is_junk, require_exists, walk
 from augan.data.parquet import SUFFIXES as PARQUET_SUFFIXES
 from augan.data.parquet import open_table, parquet_files
 from augan.data.policy import parse_size
+from augan.data.shards import REMOTE, Shards, ShardSource, is_shards, list_shards
 from augan.data.source import ArraySource, Layout, Origin, Source
 from augan.data.torch_dataset import spool_dataset
 from augan.data.zips import ZipStream, list_zip, split_zip_path
 
-KNOWN = "a folder of images, a .zip of one, .npy, .npz or .parquet"
+KNOWN = "a folder of images, a .zip of one, .npy, .npz, .parquet or .tar"
 
 
 @overload
@@ -36,6 +39,7 @@ def open(
     min_images_per_class: int = 0,
     cache: Path | None = None,
     progress: Progress | None = None,
+    stream: bool = False,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -46,6 +50,7 @@ def open(
     min_images_per_class: int = 0,
     cache: Path | None = None,
     progress: Progress | None = None,
+    stream: bool = False,
 ) -> Source: ...
 @overload
 def open(
@@ -56,7 +61,19 @@ def open(
     min_images_per_class: int = 0,
     cache: Path | None = None,
     progress: Progress | None = None,
+    stream: Literal[False] = False,
 ) -> ArraySource: ...
+@overload
+def open(
+    data: Any,
+    *,
+    size: int | str | tuple[int, int] | None = None,
+    strict: bool = False,
+    min_images_per_class: int = 0,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+    stream: bool = False,
+) -> Source: ...
 
 
 def open(
@@ -67,12 +84,14 @@ def open(
     min_images_per_class: int = 0,
     cache: Path | None = None,
     progress: Progress | None = None,
+    stream: bool = False,
 ) -> Source:
     """Opens images of any layout as a source, decoded once to a memory-mapped uint8 cache.
 
     Args:
         data: a path (folder with or without class subfolders; zip of either, also 'file.zip/folder'; .npy;
-        .npz with images[, labels[, class_names]]; Parquet file, folder or 'folder/train-*.parquet'), an array
+            .npz with images[, labels[, class_names]]; Parquet file, folder or 'folder/train-*.parquet'; tar files
+            as WebDataset has them, 'part-{000..099}.tar', also at http:// or s3:// addresses), an array
             (N, H, W[, C]) or (N, C, H, W), an (images, labels) pair, a map-style torch Dataset, or a source,
             which is returned as it is.
         size: S, "S", "HxW" or (H, W); None keeps a common size up to 256, and makes squares of mixed sizes
@@ -81,6 +100,7 @@ def open(
         min_images_per_class: leave smaller classes out.
         cache: where decoded data goes; None is AUGAN_CACHE or the user's cache folder.
         progress: called with (items done, items in all) while decoding.
+        stream: read tar files as images are needed and keep nothing decoded, for sets larger than the disk.
 
     Raises:
         UserError: what is wrong with the data and what to do about it.
@@ -100,7 +120,52 @@ def open(
         raise UserError(f"min_images_per_class is {min_images_per_class}, and it starts at 0.")
     options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class)
     store = Cache(cache_folder(cache))
+    shards = _find_shards(data, store)
+    if stream:
+        if shards is None:
+            raise UserError("Only tar files can be read as a stream. Leave data.stream out, or pack the images as .tar.")
+        if strict or min_images_per_class:
+            raise UserError(
+                "data.strict and data.min_images_per_class need all images decoded first. Leave them out with data.stream."
+            )
+        return ShardSource(shards, _shard_name(data), wanted)
+    if shards is not None:
+        return build(_shard_input(data, shards), options, store, progress)
     return build(_read(data, store), options, store, progress)
+
+
+def _find_shards(data: Any, store: Cache) -> Shards | None:
+    """The tar files that a path, a folder of nothing else, or an address stands for; None for other data."""
+    if not isinstance(data, (str, Path)):
+        return None
+    text = str(data) if REMOTE.match(str(data)) else str(Path(data).expanduser())
+    folder = Path(text)
+    if not REMOTE.match(text) and folder.is_dir():
+        files = [name for name in os.listdir(folder) if not is_junk(name)]
+        if not any(name.lower().endswith(".tar") for name in files) or any((folder / name).is_dir() for name in files):
+            return None
+        text = str(folder / "*.tar")
+    elif not is_shards(text):
+        return None
+    elif not REMOTE.match(text) and not set("*{") & set(text):
+        require_exists(folder)
+    return list_shards(text, store.folder)
+
+
+def _shard_name(data: Any) -> str:
+    return safe_name(re.sub(r"[{*].*$", "", PurePosixPath(str(data)).name.removesuffix(".tar")) or "shards")
+
+
+def _shard_input(data: Any, shards: Shards) -> Input:
+    return Input(
+        feed=ImageFeed(len(shards), shards.stream, shards.name_of),
+        labels=shards.labels,
+        class_names=shards.class_names,
+        origin=Origin(path=Path(str(data)), layout="tar", members=shards.members),
+        name=_shard_name(data),
+        notes=shards.notes,
+        fingerprint=fingerprint_of("tar", shards.stamp),
+    )
 
 
 def _read(data: Any, store: Cache) -> Input:

@@ -13,7 +13,7 @@ from jaxtyping import Integer, UInt8
 from augan.core.errors import UserError
 from augan.core.item import ItemSpec
 
-Layout = Literal["folder", "flat-folder", "zip", "flat-zip", "npy", "npz", "parquet", "dataset", "array"]
+Layout = Literal["folder", "flat-folder", "zip", "flat-zip", "npy", "npz", "parquet", "tar", "dataset", "array"]
 
 
 @dataclass(frozen=True, kw_only=True)

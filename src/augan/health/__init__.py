@@ -1,5 +1,6 @@
-"""Rules that say how a run is doing. Numbers in, a word and a sentence out."""
+"""Rules that say how a run is doing. Numbers in, words out."""
 
-from augan.health.rules import Health, diagnose, first_non_finite
+from augan.health.doctor import Finding, Record, examine
+from augan.health.rules import COLLAPSE, DIVERGED, Health, diagnose, first_non_finite
 
-__all__ = ["Health", "diagnose", "first_non_finite"]
+__all__ = ["COLLAPSE", "DIVERGED", "Finding", "Health", "Record", "diagnose", "examine", "first_non_finite"]

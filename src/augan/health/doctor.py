@@ -5,13 +5,22 @@ Thresholds come from planted and from healthy runs (docs/experiments.md, "What t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from augan.health.rules import COLLAPSE, DIVERGED, DOMINANCE
+
+LABELS = 0.25
+STEP_SHARE = 0.1
+DEAD_SIGN = 0.1
+KNOWN = 0.8
+GAP = 0.3
+MANY_EPOCHS = 50
+POOR = 0.3
+LOST = 0.02
 LATE = 0.4
 """The share of a run from which on its second part is judged."""
 
@@ -32,19 +41,19 @@ class Record:
     Attributes:
         readings: a row every second or so: running means of the watched numbers.
         measures: a row for each snapshot that was measured.
+        gaps: how much less real held-out images looked to the discriminator, from 0 to 1.
         acts: what the run did about itself.
         images: real images in the data; classes: how many classes.
-        state: finished, interrupted, failed, or not finished.
-        failure: why it failed.
+        state: finished, stopped early or not finished.
     """
 
     readings: Sequence[Mapping[str, Any]]
     measures: Sequence[Mapping[str, Any]] = ()
+    gaps: Sequence[float] = ()
     acts: Sequence[Mapping[str, Any]] = ()
     images: int = 0
     classes: int = 0
     state: str = "not finished"
-    failure: str = ""
 
     def late(self, name: str) -> np.ndarray:
         """Readings of one number in the later part of the run."""
@@ -77,15 +86,16 @@ def examine(record: Record) -> list[Finding]:
 
 
 def _not_finite(record: Record) -> Finding | None:
-    broken = next((name for row in record.readings[-1:] for name, value in row.items() if _is_broken(value)), None)
-    if broken is None and "not finite" not in record.failure:
+    broken = [row for row in record.readings if "broken" in row]
+    if not broken:
         return None
-    what = f"{broken} is not finite" if broken else record.failure
-    return Finding("numbers are not finite", what, "Halve training.learning_rate, or double game.r1_gamma.")
-
-
-def _is_broken(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+    row = broken[-1]
+    return Finding(
+        "numbers are not finite",
+        f"{row['broken']} was not finite after {row['images_seen']:,} images"
+        + (f", and {len(broken) - 1} times before." if len(broken) > 1 else "."),
+        "Halve training.learning_rate, or double game.r1_gamma.",
+    )
 
 
 def _labels(record: Record) -> Finding | None:
@@ -106,7 +116,14 @@ def _labels(record: Record) -> Finding | None:
 
 
 def _rate(record: Record) -> Finding | None:
-    """Steps that are large beside the weights they change, in a run that did not get good."""
+    """Steps that are large beside the weights they change, in a run that had to be rescued or did not get good."""
+    if record.acts:
+        factor = record.acts[-1].get("rate_factor", 0.5)
+        return Finding(
+            "the learning rate is too high",
+            f"The run changed itself {len(record.acts)} times; the first time because {record.acts[0]['act']}.",
+            f"Start with training.learning_rate and its end at {factor:g} times what they are.",
+        )
     share = record.middle("step_share")
     if share is None or share < STEP_SHARE or not _poor(record):
         return None
@@ -154,7 +171,7 @@ def _collapsed(record: Record) -> Finding | None:
 
 def _overfits(record: Record) -> Finding | None:
     """A discriminator that knows its few images by heart."""
-    told, gap = record.middle("overfitting"), record.middle("held_out_gap")
+    told, gap = record.middle("overfitting"), record.gaps[-1] if record.gaps else None
     known = told is not None and told > KNOWN and record.epochs > MANY_EPOCHS
     if not known and (gap is None or gap < GAP):
         return None
@@ -208,17 +225,5 @@ def _state(record: Record) -> str:
         return "not measured"
     return f"{precision:.0%} like real ones, with {recall:.0%} of real images near one"
 
-
-COLLAPSE = 0.2
-DOMINANCE = 12.0
-LABELS = 0.25
-STEP_SHARE = 0.1
-DEAD_SIGN = 0.1
-KNOWN = 0.8
-GAP = 0.3
-MANY_EPOCHS = 50
-DIVERGED = 3.0
-POOR = 0.3
-LOST = 0.02
 
 RULES: tuple[Rule, ...] = (_not_finite, _labels, _rate, _dead, _overfits, _collapsed, _wins, _diverges)

@@ -25,6 +25,8 @@ WARMING_UP = Health("warming up", "Too early to say.")
 
 COLLAPSE = 0.2
 DOMINANCE = 12.0
+DIVERGED = 3.0
+"""How many times the best Fréchet distance is too much."""
 
 
 def first_non_finite(values: Mapping[str, float]) -> str | None:

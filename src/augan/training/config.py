@@ -24,6 +24,8 @@ class DataConfig:
         strict: fail on unreadable files instead of leaving them out.
         min_images_per_class: leave smaller classes out.
         balance: 0 draws every image equally often, 1 every class.
+        stream: read tar files as images are needed, and keep nothing decoded: for sets larger than the disk.
+        held_out: images that are kept from both players, to see whether the discriminator knows the others by heart.
     """
 
     path: str | None = None
@@ -31,6 +33,8 @@ class DataConfig:
     strict: bool = False
     min_images_per_class: int = Field(default=0, ge=0)
     balance: float = Field(default=0.0, ge=0, le=1)
+    stream: bool = False
+    held_out: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -50,6 +54,8 @@ class TrainingConfig:
         ema_half_life_start: if given, the half-life goes from here along a half cosine, without that limit.
         snapshots: how many times in the run samples, measures and a checkpoint are written.
         measure_images: images generated for each measure; 0 does not measure.
+        rescues: how often a run that goes wrong may go back to its last good state and on at half the rate; 0: never.
+        patience: stop after so many measures without a better one; null: use the whole budget.
         precision: auto, bf16 or fp32.
         device: auto, cpu, cuda or mps.
         threads: of the processor; null follows what other processes leave free.
@@ -69,6 +75,8 @@ class TrainingConfig:
     ema_half_life_start: float | None = Field(default=None, ge=0)
     snapshots: int = Field(default=8, ge=1)
     measure_images: int = Field(default=1_000, ge=0)
+    rescues: int = Field(default=3, ge=0)
+    patience: int | None = Field(default=None, ge=1)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: str = "auto"
     threads: int | None = Field(default=None, ge=1)

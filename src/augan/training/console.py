@@ -82,6 +82,9 @@ class ConsoleObserver(Observer):
             agreement = f", agreement {quality.agreement:.1%}" if quality.agreement is not None else ""
             self._quality = f"  Fréchet {quality.frechet:.2f}{agreement}"
 
+    def act(self, text: str) -> None:
+        self.console.print(f"  {text}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
     def end(self, state: str) -> None:
         if self._live is not None:
             self._live.stop()

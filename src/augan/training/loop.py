@@ -21,7 +21,7 @@ from augan.checkpoint import CheckpointStore, Model, Run
 from augan.core.config import to_dict
 from augan.core.devices import autocast_dtype, choose_device
 from augan.core.errors import AuganError, Interrupted, UserError
-from augan.core.files import disk_errors, require_absent, require_space, write_json
+from augan.core.files import atomic_folder, disk_errors, require_absent, require_space, write_json
 from augan.core.item import from_unit
 from augan.core.pictures import save_sheet
 from augan.core.rng import Stream, derive, torch_stream
@@ -31,21 +31,31 @@ from augan.core.world import World
 from augan.data import Loader, Source, cache_folder, class_counts
 from augan.game import OBJECTIVES, Objective, apply_spectral_norm, objective
 from augan.game.controller import WINDOW, next_probability
-from augan.health import diagnose, first_non_finite
+from augan.health import COLLAPSE, DIVERGED, diagnose, first_non_finite
 from augan.metrics import LEAST_IMAGES, Quality
 from augan.networks import build, parameter_count
 from augan.nn import decay_for, synchronise_batch_norm, update_average
 from augan.training.config import RunConfig
 from augan.training.observer import Observer, Progress
-from augan.training.quality import QualityMeter
+from augan.training.quality import QualityMeter, divide, held_out_gap
 from augan.training.schedules import cosine, fraction_of
-from augan.training.state import Saved, State
+from augan.training.state import Saved, State, step_share
 from augan.training.step import Table, discriminator_turn, generator_turn, latents_for
 
 TICK_SEC = 1.0
 SAVE_EVERY_SEC = 300.0
 SHEET_COLUMNS = 10
 SNAPSHOT_SHARE = 0.1
+EARLY = 0.25
+"""Share of a run before which samples may be all alike."""
+
+
+class GoneWrong(Exception):
+    """Something that going back at a lower rate may mend: why, and to which checkpoint ("good", "best" or "here")."""
+
+    def __init__(self, reason: str, back_to: str) -> None:
+        super().__init__(reason, back_to)
+        self.reason, self.back_to = reason, back_to
 
 
 class Trainer:
@@ -114,6 +124,9 @@ class Trainer:
         self._meter: QualityMeter | None = None
         self._snapshot_sec = self._last_snapshot_sec = 0.0
         self._started = 0.0
+        self._initial: Saved | None = None
+        self._loader: Loader | None = None
+        self._shown, self._held_out = divide(source, config.data.held_out, config.seed)
 
     # ------------------------------------------------------------------ the story
 
@@ -138,6 +151,7 @@ class Trainer:
 
     def _play(self, resume: bool) -> Run:
         """The run itself: prepare, resume, round after round, and an end that is written down."""
+        self._initial = Saved.of(self.state, "the start")
         self._open_folder(resume)
         self.observer.begin(self.folder, self._summary())
         self._prepare_measures()
@@ -149,33 +163,49 @@ class Trainer:
             device=self.device,
             rank=self.world.rank,
             world=self.world.size,
+            chosen=self._shown,
         )
+        self._loader = loader
+        self._started = time.monotonic() - self.state.counters.elapsed_sec
+        with stop_signals() as signalled, torch.random.fork_rng(), loader:
+            finished = False
+            while not finished:
+                try:
+                    self._play_on(loader, lambda: signalled() or self._should_stop())
+                    finished = True
+                except GoneWrong as trouble:
+                    self._rescue(trouble)
+        return self._finish()
+
+    def _play_on(self, loader: Loader, stopped: Callable[[], bool]) -> None:
+        """Round after round until the budget is used, and the last snapshot."""
         counters = self.state.counters
-        self._started = time.monotonic() - counters.elapsed_sec
         last_tick = last_save = counters.elapsed_sec
         last_images = counters.images_seen
-        with stop_signals() as signalled, torch.random.fork_rng(), loader:
-            while (fraction := self._fraction()) < 1:
-                self._round(loader)
-                stop = self._agree_on_time(signalled() or self._should_stop())
-                now = counters.elapsed_sec
-                if now - last_tick >= TICK_SEC:
-                    self._tick((counters.images_seen - last_images) / (now - last_tick))
-                    last_tick, last_images = now, counters.images_seen
-                if stop:
-                    self._save(best=not self._measured)
-                    stopped = Interrupted(f"Stopped and saved in {self.folder}. Go on with --resume.")
-                    stopped.reported = not self.world.first
-                    raise stopped
-                if self._snapshot_due(fraction):
-                    self._snapshot()
-                    self._agree_on_time()
-                    last_save = last_tick = counters.elapsed_sec
-                    last_images = counters.images_seen
-                elif now - last_save > SAVE_EVERY_SEC:
-                    self._save(best=not self._measured)
-                    last_save = now
-        return self._finish()
+        while (fraction := self._fraction()) < 1 and not self._out_of_patience():
+            self._round(loader)
+            stop = self._agree_on_time(stopped())
+            now = counters.elapsed_sec
+            if now - last_tick >= TICK_SEC:
+                self._tick((counters.images_seen - last_images) / (now - last_tick))
+                last_tick, last_images = now, counters.images_seen
+            if stop:
+                self._save(best=not self._measured)
+                raise self._once(Interrupted(f"Stopped and saved in {self.folder}. Go on with --resume."))
+            if self._snapshot_due(fraction):
+                self._snapshot()
+                self._agree_on_time()
+                last_save = last_tick = counters.elapsed_sec
+                last_images = counters.images_seen
+            elif now - last_save > SAVE_EVERY_SEC:
+                self._save(best=not self._measured)
+                last_save = now
+        self._snapshot()
+
+    def _once(self, error: AuganError) -> AuganError:
+        """An error that all processes raise, and one of them reports."""
+        error.reported = not self.world.first
+        return error
 
     def _agree_on_time(self, stop: bool = False) -> bool:
         """Sets the time that has passed, as the first process has it; whether any of them is to stop."""
@@ -247,10 +277,10 @@ class Trainer:
         require_space(
             self.folder, 3 * 16 * learned + 20_000_000
         )  # three checkpoints of weights and two moments, sheets
-        with disk_errors(self.folder):
-            (self.folder / "samples").mkdir(parents=True, exist_ok=True)
-            write_json(self.folder / "data.json", self._data_document())
-            write_json(self.folder / "config.json", to_dict(self.config))  # last: its presence makes this a run
+        with atomic_folder(self.folder) as temporary:
+            (temporary / "samples").mkdir()
+            write_json(temporary / "data.json", self._data_document())
+            write_json(temporary / "config.json", to_dict(self.config))  # its presence makes this a run
 
     def _restore(self) -> None:
         """Takes up the last checkpoint; a run that was stopped before its first one starts anew."""
@@ -324,7 +354,7 @@ class Trainer:
 
     def _set_rates(self) -> None:
         training, done = self.config.training, self._done()
-        rate = cosine(training.learning_rate, training.learning_rate_end, done)
+        rate = cosine(training.learning_rate, training.learning_rate_end, done) * self.state.counters.rate_factor
         beta2 = cosine(training.beta2, training.beta2 if training.beta2_end is None else training.beta2_end, done)
         for optimizer, factor in (
             (self.state.optimizer_g, 1.0),
@@ -338,7 +368,8 @@ class Trainer:
         game = self.config.game
         if not game.penalised or self.state.counters.rounds % game.penalty_interval:
             return 0.0
-        return game.penalty_interval * cosine(1.0, game.gamma_end, self._done())
+        factor = self.state.counters.gamma_factor
+        return factor * game.penalty_interval * cosine(1.0, game.gamma_end, self._done())
 
     def _decay(self, count: int) -> float:
         """Of the average, for a round of `count` images."""
@@ -380,7 +411,16 @@ class Trainer:
             counters.horizon_images = counters.images_seen / fraction
         threads = self._governor.update() if self._governor else 0
         health = diagnose(losses, counters.diversity, fraction)
-        self._log({"images_per_sec": images_per_sec, "threads": threads, "health": health.word, **losses})
+        share = step_share(self.state.optimizer_d)
+        self._log(
+            {
+                "images_per_sec": images_per_sec,
+                "threads": threads,
+                "health": health.word,
+                "step_share": share,
+                **losses,
+            }
+        )
         self.observer.progress(
             Progress(
                 images_seen=counters.images_seen,
@@ -406,42 +446,111 @@ class Trainer:
         self._watched.clear()
         broken = first_non_finite(losses)
         if broken:
-            last = self.store.last()
-            kept = f"The last good checkpoint is {last}." if last else "There is no checkpoint yet."
-            diverged = AuganError(
-                f"Training diverged: {broken} is not finite after {self.state.counters.images_seen} images. {kept} "
-                "Lower training.learning_rate or raise game.r1_gamma."
-            )
-            diverged.reported = not self.world.first
-            raise diverged
+            self._log({"broken": broken})
+            raise GoneWrong(f"{broken} is not finite after {self.state.counters.images_seen} images", "good")
         return losses
 
     def _snapshot(self) -> None:
-        """Samples, measures and a checkpoint, by the first process."""
+        """Samples, measures and a checkpoint, by the first process.
+
+        Raises GoneWrong if the samples have collapsed or are far worse than before.
+        """
         started = time.monotonic()
         self._read_watched()
-        self.state.counters.snapshots += 1
-        measured = self.world.decided(self._take_snapshot)
-        self.state.counters.diversity, self.state.counters.best_frechet = measured
+        counters = self.state.counters
+        counters.snapshots += 1
+        taken = self.world.decided(self._take_snapshot)
+        counters.diversity, counters.best_frechet, counters.stale, trouble = taken
         self._last_snapshot_sec = self.world.decided(lambda: time.monotonic() - started)
         self._snapshot_sec += self._last_snapshot_sec
+        if trouble is not None:
+            raise trouble
+        self._initial = None
 
-    def _take_snapshot(self) -> tuple[float | None, float]:
-        """The diversity and the best distance so far."""
+    def _take_snapshot(self) -> tuple[float | None, float, int, GoneWrong | None]:
+        """The diversity, the best distance so far, how many measures ago that was, and what is wrong."""
         counters = self.state.counters
         path = self.folder / "samples" / f"{counters.images_seen:09d}.png"
         self._save_sheet(path)
-        quality = None
+        quality, trouble = None, None
         if self._meter is not None:
             quality = self._meter.measure(self.model, max(LEAST_IMAGES, self.config.training.measure_images))
             counters.diversity = quality.diversity
             self._log({"quality": quality.to_json()})
+            trouble = self._trouble(quality)
+        if len(self._held_out):
+            assert self._loader is not None
+            assert self._shown is not None
+            self._log({"held_out_gap": held_out_gap(self.table, self._loader, self._shown, self._held_out)})
         best = quality is None or quality.frechet < counters.best_frechet  # unmeasured, the newest is the best
+        counters.stale = 0 if best else counters.stale + 1
         if best and quality is not None:
             counters.best_frechet = quality.frechet
-        self._write_checkpoint(best)
+        if trouble is None:
+            self._write_checkpoint(best, good=True)
         self.observer.snapshot(counters.images_seen, quality, path, best)
-        return counters.diversity, counters.best_frechet
+        return counters.diversity, counters.best_frechet, counters.stale, trouble
+
+    # ------------------------------------------------------------------ what a run does about itself
+
+    def _trouble(self, quality: Quality) -> GoneWrong | None:
+        """What is wrong with the samples, if something is that another try at a lower rate may mend."""
+        counters = self.state.counters
+        if counters.rescues >= self.config.training.rescues:
+            return None
+        if quality.frechet > DIVERGED * counters.best_frechet:
+            return GoneWrong(
+                f"the Fréchet distance went from {counters.best_frechet:.2f} to {quality.frechet:.2f}", "best"
+            )
+        if quality.diversity < COLLAPSE and self._fraction() > EARLY:
+            known = self.store.best() is not None and counters.best_frechet < quality.frechet
+            return GoneWrong(
+                f"samples differ {quality.diversity:.2f} times as much as real images", "best" if known else "here"
+            )
+        return None
+
+    def _rescue(self, trouble: GoneWrong) -> None:
+        """Goes back to the last good state, or stays, and goes on at half the rate.
+
+        Raises:
+            AuganError: it was done as often as training.rescues allows.
+        """
+        before = self.state.counters
+        if before.rescues >= self.config.training.rescues:
+            last = self.store.last()
+            kept = f"The last good checkpoint is {last}." if last else "There is no checkpoint yet."
+            advice = "Lower training.learning_rate or raise game.r1_gamma."
+            raise self._once(AuganError(f"Training diverged: {trouble.reason}. {kept} {advice}"))
+        if trouble.back_to != "here":
+            saved = self.world.decided(lambda: self._known_state(trouble.back_to))
+            self.state.adopt(saved or self._begun())
+            self.world.decided(lambda: self.store.forget_after(self.state.counters.images_seen))
+        counters = self.state.counters
+        counters.elapsed_sec, counters.horizon_images = before.elapsed_sec, before.horizon_images
+        counters.best_frechet, counters.snapshots = before.best_frechet, before.snapshots
+        counters.rescues = before.rescues + 1
+        counters.rate_factor = before.rate_factor / 2
+        counters.gamma_factor = before.gamma_factor * (1 if trouble.back_to == "good" else 2)
+        self._watched.clear()
+        place = "" if trouble.back_to == "here" else f"back to {counters.images_seen:,} images and "
+        stronger = "" if trouble.back_to == "good" else " and penalties doubled"
+        text = f"{trouble.reason}: {place}on with the learning rate halved{stronger}"
+        self._log({"act": text, "rate_factor": counters.rate_factor, "gamma_factor": counters.gamma_factor})
+        if self.world.first:
+            self.observer.act(text)
+
+    def _known_state(self, kind: str) -> Saved | None:
+        checkpoint = self.store.best() if kind == "best" else self.store.good() or self.store.last()
+        return None if checkpoint is None else Saved.read(checkpoint)
+
+    def _begun(self) -> Saved:
+        """The state before the first round."""
+        assert self._initial is not None
+        return self._initial
+
+    def _out_of_patience(self) -> bool:
+        patience = self.config.training.patience
+        return patience is not None and self.state.counters.stale >= patience
 
     def _save_sheet(self, path: Path) -> None:
         names = self.source.item.class_names if self.model.conditional else None
@@ -453,7 +562,7 @@ class Trainer:
     def _save(self, best: bool) -> None:
         self.world.decided(lambda: self._write_checkpoint(best))
 
-    def _write_checkpoint(self, best: bool) -> None:
+    def _write_checkpoint(self, best: bool, good: bool = False) -> None:
         tensors, document = self.state.tensors()
         networks = None if self.own_generator else to_dict(self.config.networks)
         contract = {
@@ -467,6 +576,7 @@ class Trainer:
             tensors={"model": self.state.average.state_dict(), "training": tensors},
             documents={"model": contract, "training": document},
             best=best,
+            good=good,
         )
 
     def _log(self, row: dict[str, Any]) -> None:
@@ -479,10 +589,9 @@ class Trainer:
             file.write(json.dumps(line) + "\n")
 
     def _finish(self) -> Run:
-        self._snapshot()
         counters = self.state.counters
         result = {
-            "state": "finished",
+            "state": "finished" if self._fraction() >= 1 else "stopped early",
             "images_seen": counters.images_seen,
             "elapsed_sec": counters.elapsed_sec,
             "images_per_sec": counters.images_seen / max(counters.elapsed_sec, 1e-9),

@@ -49,5 +49,8 @@ class Observer:
     def snapshot(self, images_seen: int, quality: Quality | None, sheet: Path, best: bool) -> None:
         """Samples (and measures) were taken and a checkpoint was written."""
 
+    def act(self, text: str) -> None:
+        """The run did something about itself: it went back, or changed its rate."""
+
     def end(self, state: str) -> None:
         """The run has ended, however it did: 'finished', 'interrupted' or 'failed' (an error follows)."""

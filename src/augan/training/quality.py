@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
+from jaxtyping import Int64
 
 from augan.checkpoint import Model
+from augan.core.errors import UserError
 from augan.core.item import from_unit, to_unit
 from augan.core.rng import numpy_stream
-from augan.data import Source
+from augan.data import Loader, Source
 from augan.metrics import Quality, cached_extractor, measure
+from augan.training.step import Table
 
 MOST_REAL = 2_000
+GAP_IMAGES = 256
+Indices = Int64[np.ndarray, " _"]
 
 
 class QualityMeter:
@@ -39,3 +45,35 @@ class QualityMeter:
         fake_labels = np.concatenate(labels) if labels else None
         real_labels = self.real_labels if fake_labels is not None else None
         return measure(self.extractor, self.real, np.concatenate(parts), real_labels, fake_labels)
+
+
+def divide(source: Source, held_out: int, seed: int) -> tuple[Indices | None, Indices]:
+    """Which images are shown to the players (None: all), and which are held out.
+
+    Raises:
+        UserError: fewer than 2 would be left.
+    """
+    count = len(source)
+    if not held_out:
+        return None, np.empty(0, np.int64)
+    if held_out > count - 2:
+        raise UserError(f"data.held_out={held_out} of {count} images leaves fewer than 2 to learn from.")
+    order = numpy_stream(seed, "held out").permutation(count)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+@torch.no_grad()
+def held_out_gap(table: Table, loader: Loader, shown: Indices, held_out: Indices) -> float:
+    """How much less real held-out images look to the discriminator than ones that it learns from.
+
+    2 P(logit of a shown image > logit of a held-out one) - 1: 0 where it tells no difference, 1 where it tells all.
+    """
+    table.discriminator.eval()
+    verdicts = []
+    for indices in (shown, held_out):
+        evenly = np.linspace(0, len(indices) - 1, min(len(indices), GAP_IMAGES)).astype(np.int64)
+        batch = loader.items(indices[evenly])
+        conditional = getattr(table.generator, "classes", 0) > 0
+        verdicts.append(table.verdict(batch.images, batch.labels if conditional else None))
+    known, unknown = verdicts
+    return float((known[:, None] - unknown).sign().mean())

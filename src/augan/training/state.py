@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ class Counters:
         diversity: the last one measured.
         augment_probability: of adaptive augmentation.
         sign_sum: of the real images' logits, over the rounds since the probability last moved.
+        rate_factor: of both learning rates, gamma_factor: of penalties; what rescues left of them.
+        rescues: how many there were.
+        stale: measures since the best one.
     """
 
     images_seen: int = 0
@@ -42,6 +46,10 @@ class Counters:
     diversity: float | None = None
     augment_probability: float = 0.0
     sign_sum: float = 0.0
+    rate_factor: float = 1.0
+    gamma_factor: float = 1.0
+    rescues: int = 0
+    stale: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,14 @@ class Saved:
     tensors: dict[str, Tensor]
     document: dict[str, Any]
     average: dict[str, Tensor]
+
+    @staticmethod
+    def of(state: State, name: str) -> Saved:
+        """A copy of what a checkpoint of `state` would hold."""
+        tensors, document = state.tensors()
+        kept = {key: value.detach().cpu().clone() for key, value in tensors.items()}
+        average = {key: value.detach().cpu().clone() for key, value in state.average.state_dict().items()}
+        return Saved(name, kept, copy.deepcopy(document), average)
 
     @staticmethod
     def read(checkpoint: Path) -> Saved:
@@ -136,3 +152,13 @@ def _adam(network: nn.Module, rate: float, betas: tuple[float, float]) -> torch.
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     fused = all(parameter.device.type in ("cpu", "cuda") for parameter in parameters)
     return torch.optim.Adam(parameters, lr=rate, betas=betas, eps=1e-8, fused=fused)
+
+
+@torch.no_grad()
+def step_share(optimizer: torch.optim.Optimizer) -> float:
+    """How far one step of Adam moves weights, at most about the learning rate, beside their root mean square."""
+    weights = [value for group in optimizer.param_groups for value in group["params"] if value.dim() > 1]
+    count = sum(value.numel() for value in weights)
+    norms = torch._foreach_norm(weights)
+    size = float(torch.stack([norm.float() for norm in norms]).square().sum().div(max(1, count)).sqrt())
+    return float(optimizer.param_groups[0]["lr"]) / max(size, 1e-12)

@@ -48,7 +48,10 @@ class Table:
 
     def judge(self, images: Tensor, labels: Tensor | None, random: Stream) -> Tensor:
         """Augmented images' logits, (b,) float32."""
-        images = self.change(images, random)
+        return self.verdict(self.change(images, random), labels)
+
+    def verdict(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """Images' logits as they are, (b,) float32."""
         with self.precision():
             logits = _call(self.discriminator, images, labels)
         return logits.float().reshape(len(images))
@@ -165,6 +168,7 @@ def discriminator_turn(
         "real_logit": pairs.real_logits.mean(),
         "fake_logit": pairs.fake_logits.mean(),
         "overfitting": _signs(table, pairs),
+        "spread": _spread(fake) / _spread(real).clamp_min(1e-6),
     }
     if pairs.mismatched_logits is not None:
         mismatch = table.objective.discriminator_loss(pairs.real_logits, pairs.mismatched_logits)
@@ -191,6 +195,11 @@ def _signs(table: Table, pairs: Pairs) -> Tensor:
     """
     zero = table.world.mean(pairs.fake_logits.mean()) if table.objective.generator_sees_real else 0.0
     return (pairs.real_logits - zero).sign().mean()
+
+
+def _spread(images: Tensor) -> Tensor:
+    """How much a batch varies: standard deviations over its items, on average over all values."""
+    return images.detach().float().std(0).mean()
 
 
 def _penalty(table: Table, pairs: Pairs, labels: Tensor | None, random: Stream) -> Tensor:
