@@ -276,7 +276,8 @@ def _at(documents: list[dict[str, Any]], data: str, method: str, budget: int) ->
         if method not in PEERS and document["seconds"] != budget:
             continue
         for mark in document["curve"]:
-            near = abs(mark["seconds"] / budget - 1) < 0.1 and "recall" in mark
+            ended = mark is document["curve"][-1] and document["seconds"] == budget  # a round may take long
+            near = "recall" in mark and (ended or abs(mark["seconds"] / budget - 1) < 0.1)
             if near and (best is None or document["seconds"] > best[0]):
                 best = document["seconds"], {**mark, "rate": mark["images"] / mark["seconds"], **_known(document)}
     return best[1] if best else None

@@ -52,7 +52,10 @@ def measured() -> list[list[object]]:
         np.savez(folder / "digits.npz", images=digits.images, labels=digits.labels)
         for batch in (64, 128, 256):
             rates = [
-                [rate(*how, batch, folder / "digits.npz", folder / f"{batch}-{turn}-{number}") for turn in range(REPEATS)]
+                [
+                    rate(*how, batch, folder / "digits.npz", folder / f"{batch}-{turn}-{number}")
+                    for turn in range(REPEATS)
+                ]
                 for number, how in enumerate(((1, 1), (2, 1), (1, 2)))
             ]
             one, two, threads = (float(np.median(values)) for values in rates)

@@ -91,11 +91,7 @@ class Cell:
 def grid() -> list[Cell]:
     """All runs."""
     return [
-        Cell(method, data, factor, seed)
-        for data in DATA
-        for method in METHODS
-        for factor in FACTORS
-        for seed in SEEDS
+        Cell(method, data, factor, seed) for data in DATA for method in METHODS for factor in FACTORS for seed in SEEDS
     ]
 
 

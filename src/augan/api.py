@@ -15,8 +15,8 @@ from typing import Any
 from torch import nn
 
 from augan.apply import Augmented, Contest, Diagnosis, check_out, compare_runs, evaluate, generate, plan_additions
-from augan.apply import diagnose_run as doctor
 from augan.apply import augment as _augment
+from augan.apply import diagnose_run as doctor
 from augan.checkpoint import CheckpointStore, Model, Run, load_model
 from augan.core.config import from_dict, override
 from augan.core.errors import Interrupted, UserError

@@ -78,7 +78,7 @@ def test_braces_and_stars_name_several(tmp_path: Path) -> None:
 def test_an_array_a_memory_map_and_tar_files_train_alike(tmp_path: Path) -> None:
     folder = write(tmp_path / "tars")
     np.savez(tmp_path / "a.npz", images=IMAGES, labels=np.array(list(NAMES))[LABELS])
-    ways = {"npz": (tmp_path / "a.npz", []), "tars": (folder, []), "stream": (folder, ["data.stream=true"])}
+    ways = {"array": (tmp_path / "a.npz", []), "cached": (folder, []), "streamed": (folder, ["data.stream=true"])}
     runs = {
         name: augan.train(
             data,
@@ -91,7 +91,7 @@ def test_an_array_a_memory_map_and_tar_files_train_alike(tmp_path: Path) -> None
     }
     hashes = {run.load("last").hash for run in runs.values()}
     assert len(hashes) == 1
-    again = augan.train(folder, images=96, out=tmp_path / "stream", resume=True)
+    again = augan.train(folder, images=96, out=tmp_path / "streamed", resume=True)
     assert again.summary()["images_seen"] == 96
 
 
@@ -123,7 +123,9 @@ def test_other_kinds_of_images_are_converted(tmp_path: Path) -> None:
         for index in range(600):
             buffer = io.BytesIO()
             mode = "RGB" if index == 1 else "L"
-            Image.new(mode, (20, 16) if index == 1 else (16, 16), 128 if mode == "L" else (90, 90, 90)).save(buffer, "PNG")
+            Image.new(mode, (20, 16) if index == 1 else (16, 16), 128 if mode == "L" else (90, 90, 90)).save(
+                buffer, "PNG"
+            )
             add(archive, f"{index:04d}.png", buffer.getvalue())
     source = augan.open(tmp_path / "x.tar", stream=True)
     assert source.items(np.array([0, 1])).shape == (2, 16, 16, 1)
@@ -150,7 +152,7 @@ def test_what_a_stream_cannot_do_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="need all images decoded first"):
         augan.open(folder, stream=True, strict=True)
     with pytest.raises(UserError, match="compressed"):
-        augan.open("x.tar.gz")
+        expand("x.tar.gz")
     with pytest.raises(UserError, match="No tar file matches"):
         augan.open(tmp_path / "none-*.tar")
     with pytest.raises(UserError, match="does not exist"):

@@ -29,11 +29,11 @@ MEASURE = {
 BAD = {"precision": 0.1, "recall": 0.0}
 
 
-def record(
-    reading: dict[str, Any] | None = None, measure: dict[str, Any] | None = None, **more: Any
-) -> Record:
+def record(reading: dict[str, Any] | None = None, measure: dict[str, Any] | None = None, **more: Any) -> Record:
     rows = [{**READING, **(reading or {})} for _ in range(10)]
-    return Record(**{"readings": rows, "measures": [{**MEASURE, **(measure or {})}], "images": 5_000, "classes": 10} | more)
+    return Record(
+        **{"readings": rows, "measures": [{**MEASURE, **(measure or {})}], "images": 5_000, "classes": 10} | more
+    )
 
 
 def test_a_healthy_run_has_no_findings() -> None:

@@ -24,6 +24,6 @@ __all__ = [
     "images_to_add",
     "interpolation",
     "is_run",
-    "plot_run",
     "plan_additions",
+    "plot_run",
 ]

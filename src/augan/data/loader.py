@@ -109,8 +109,8 @@ class Loader:
     """Batches of a source by position, the next one prepared in the background meanwhile.
 
     `batch` is what one process gets; the global batch of `world` processes takes `batch * world` positions,
-    and rank r gets the r-th slice of it. `chosen` are the items to draw from; None is all of them. What `batch_at` returns depends on its argument only, never on
-    earlier calls.
+    and rank r gets the r-th slice of it. `chosen` are the items to draw from; None is all of them. What
+    `batch_at` returns depends on its argument only, never on earlier calls.
 
     >>> with Loader(source, batch=64, seed=0) as loader:  # doctest: +SKIP
     ...     images, labels, indices = loader.batch_at(0)

@@ -123,10 +123,13 @@ def open(
     shards = _find_shards(data, store)
     if stream:
         if shards is None:
-            raise UserError("Only tar files can be read as a stream. Leave data.stream out, or pack the images as .tar.")
+            raise UserError(
+                "Only tar files can be read as a stream. Leave data.stream out, or pack the images as .tar."
+            )
         if strict or min_images_per_class:
             raise UserError(
-                "data.strict and data.min_images_per_class need all images decoded first. Leave them out with data.stream."
+                "data.strict and data.min_images_per_class need all images decoded first. Leave them out with "
+                "data.stream."
             )
         return ShardSource(shards, _shard_name(data), wanted)
     if shards is not None:

@@ -50,7 +50,9 @@ def expand(text: str) -> tuple[str, ...]:
         UserError: there is none; or they are compressed.
     """
     if not text.lower().endswith(".tar"):
-        raise UserError(f"{text} is compressed, and images in it cannot be found by their place. Give it as plain .tar.")
+        raise UserError(
+            f"{text} is compressed, and images in it cannot be found by their place. Give it as plain .tar."
+        )
     braces = re.search(r"\{(\d+)\.\.(\d+)\}", text)
     if braces:
         first, last = braces.groups()
@@ -196,6 +198,7 @@ def _arranged(text: str, paths: tuple[str, ...], rows: Sequence[Sequence[Any]], 
         raise UserError(f"{text} holds no images (known endings: {', '.join(sorted(SUFFIXES))}). Check the path.")
     known = [row[4] for row in rows]
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] | None
     if any(label is not None for label in known):
         missing = sum(label is None for label in known)
         if missing:
