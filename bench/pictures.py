@@ -1,6 +1,6 @@
 """Half an hour on two processor cores: sheets of samples, with the nearest real picture under each of the last row's.
 
-`python -m bench.pictures emoji flags` trains augan's `auto` on 3,700 Twemoji pictures by category, and on 200 flags.
+`python -m bench.pictures emoji flags` trains augan's `auto` on Twemoji's pictures by category, and on 200 flags.
 Each sheet goes to docs/images/, each run's measures into the section `pictures` of docs/benchmarks.md.
 """
 
