@@ -6,8 +6,8 @@ import errno
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,10 +100,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; when the block ends well it takes the name `path`, else it is removed."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".part{path.suffix}")
-        os.close(handle)
-        temporary = Path(name)
-        try:
+        temporary = _beside(path, f".part{path.suffix}")
+        try:  # from before the file is there: a signal may come at any moment
+            temporary.touch(0o600, exist_ok=False)
             yield temporary
             _sync(temporary)
             os.chmod(temporary, 0o666 & ~_umask())
@@ -118,8 +117,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     with disk_errors(path):
         require_absent(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+        temporary = _beside(path, ".part")
         try:
+            temporary.mkdir(0o700)
             yield temporary
             os.chmod(temporary, 0o777 & ~_umask())
             files = [file for file in temporary.rglob("*") if file.is_file()]
@@ -158,6 +158,11 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is missing.") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{path} is not valid JSON ({error}).") from error
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """A hidden name in the same folder that nothing has."""
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}{suffix}"
 
 
 def _sync(path: Path) -> None:
