@@ -1,6 +1,6 @@
 """What ails a run, from what it logged: causes with evidence and advice, the gravest first.
 
-Thresholds come from planted and from healthy runs (docs/experiments.md, "What the doctor goes by").
+Thresholds are a judgement; `bench/doctor.py` holds them to planted and to healthy runs.
 """
 
 from __future__ import annotations
