@@ -66,11 +66,9 @@ def measured() -> list[list[object]]:
 def reckoned(recipe: str, item: ItemSpec, count: int) -> list[object]:
     """One row: parameters, operations, and for each number of GPUs the round's time and the share of sums in it."""
     config = recipe_config(recipe, item, count, {}, Budget(images=1_000_000))
-    with torch.device("meta"):
-        generator, discriminator = build(config.networks, item)
-        labels = None if not config.networks.conditional or not item.classes else torch.zeros(4, dtype=torch.int64)
-        latents = torch.zeros(4, config.networks.latent_size)
-        images = torch.zeros(4, *item.shape)
+    generator, discriminator = build(config.networks, item)
+    labels = None if not config.networks.conditional or not item.classes else torch.zeros(4, dtype=torch.int64)
+    latents, images = torch.zeros(4, config.networks.latent_size), torch.zeros(4, *item.shape)
     forward = []
     for network, inputs in ((generator, latents), (discriminator, images)):
         with FlopCounterMode(display=False) as counter:

@@ -124,6 +124,16 @@ def test_collapse_from_the_outset_lowers_the_rate_where_it_is(
     assert "back to" not in texts[0]
 
 
+def test_a_collapse_seen_at_the_end_is_kept_as_it_is(
+    bars: augan.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = Meter(quality(9.0), quality(8.0), quality(7.0), quality(6.0, COLLAPSE / 2))
+    trainer = measured(bars, tmp_path / "run", meter, monkeypatch)
+    run = trainer.run()
+    assert trainer.observer.texts == []  # type: ignore[attr-defined]
+    assert run.summary()["images_seen"] == 320
+
+
 def test_rescues_can_be_switched_off(bars: augan.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = measured(bars, tmp_path / "run", Meter(quality(1.0), quality(9.0)), monkeypatch, "training.rescues=0")
     trainer.run()

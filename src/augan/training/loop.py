@@ -482,7 +482,8 @@ class Trainer:
             assert self._loader is not None
             assert self._shown is not None
             self._log({"held_out_gap": held_out_gap(self.table, self._loader, self._shown, self._held_out)})
-        best = quality is None or quality.frechet < counters.best_frechet  # unmeasured, the newest is the best
+        better = quality is None or quality.frechet < counters.best_frechet  # unmeasured, the newest is the best
+        best = better and trouble is None
         counters.stale = 0 if best else counters.stale + 1
         if best and quality is not None:
             counters.best_frechet = quality.frechet
@@ -495,18 +496,19 @@ class Trainer:
 
     def _trouble(self, quality: Quality) -> GoneWrong | None:
         """What is wrong with the samples, if something is that another try at a lower rate may mend."""
-        counters = self.state.counters
-        if counters.rescues >= self.config.training.rescues:
-            return None
+        counters, training = self.state.counters, self.config.training
+        at_the_end = self._fraction() >= 1
+        if counters.rescues >= training.rescues or (at_the_end and training.minutes is not None):
+            return None  # time that is used up cannot be tried again
         if quality.frechet > DIVERGED * counters.best_frechet:
             return GoneWrong(
                 f"the Fréchet distance went from {counters.best_frechet:.2f} to {quality.frechet:.2f}", "best"
             )
         if quality.diversity < COLLAPSE and self._fraction() > EARLY:
             known = self.store.best() is not None and counters.best_frechet < quality.frechet
-            return GoneWrong(
-                f"samples differ {quality.diversity:.2f} times as much as real images", "best" if known else "here"
-            )
+            if known or not at_the_end:
+                reason = f"samples differ {quality.diversity:.2f} times as much as real images"
+                return GoneWrong(reason, "best" if known else "here")
         return None
 
     def _rescue(self, trouble: GoneWrong) -> None:
@@ -535,6 +537,8 @@ class Trainer:
         place = "" if trouble.back_to == "here" else f"back to {counters.images_seen:,} images and "
         stronger = "" if trouble.back_to == "good" else " and penalties doubled"
         text = f"{trouble.reason}: {place}on with the learning rate halved{stronger}"
+        if trouble.back_to == "here":
+            self._save(best=False)  # with the new rate: a run killed now goes on with it
         self._log({"act": text, "rate_factor": counters.rate_factor, "gamma_factor": counters.gamma_factor})
         if self.world.first:
             self.observer.act(text)
