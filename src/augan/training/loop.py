@@ -46,7 +46,7 @@ TICK_SEC = 1.0
 SAVE_EVERY_SEC = 300.0
 SHEET_COLUMNS = 10
 SNAPSHOT_SHARE = 0.1
-EARLY = 0.25
+EARLY = 0.5
 """Share of a run before which samples may be all alike."""
 
 
@@ -504,7 +504,7 @@ class Trainer:
             return GoneWrong(
                 f"the Fréchet distance went from {counters.best_frechet:.2f} to {quality.frechet:.2f}", "best"
             )
-        if quality.diversity < COLLAPSE and self._fraction() > EARLY:
+        if quality.diversity < COLLAPSE and self._fraction() >= EARLY:
             known = self.store.best() is not None and counters.best_frechet < quality.frechet
             if known or not at_the_end:
                 reason = f"samples differ {quality.diversity:.2f} times as much as real images"
