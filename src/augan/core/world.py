@@ -211,5 +211,8 @@ def join() -> World:
 
 
 def _leave() -> None:
+    """Ends the groups while Python still runs: their threads end with the last reference to a group, and one that is
+    still at work when Python has gone aborts the process."""
+    _groups.clear()
     if dist.is_initialized():
         dist.destroy_process_group()
