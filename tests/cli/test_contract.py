@@ -262,7 +262,7 @@ def test_a_disk_that_fills_up(
 
 
 def test_a_disk_that_fills_up_while_training(small_disk: Path, bars_npz: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("augan.training.loop.require_space", lambda path, needed: None)
+    monkeypatch.setattr("augan.training.journal.require_space", lambda path, needed: None)
     line = refused(small_disk, "train", bars_npz, "--images", 64, "--out", small_disk / "run", "--quiet", *SMALL)
     assert "No space left" in line
 

@@ -251,14 +251,14 @@ def test_schedules_reach_their_ends(bars_npz: Path, tmp_path: Path) -> None:
     source, config = resolve(bars_npz, images=400, recipe="strided", settings=settings)
     trainer = Trainer(source, config, tmp_path / "run")
     trainer.state.counters.images_seen = 0
-    trainer._set_rates()
+    trainer.plan.set_rates()
     assert trainer.state.optimizer_g.param_groups[0]["betas"] == (0.0, 0.9)
-    assert trainer._penalty_weight() == 1.0
+    assert trainer.plan.penalty_weight() == 1.0
     trainer.state.counters.images_seen = 200
-    trainer._set_rates()
+    trainer.plan.set_rates()
     group = trainer.state.optimizer_d.param_groups[0]
     assert (group["lr"], group["betas"]) == (pytest.approx(1e-5), (0.0, 0.5))
-    assert trainer._penalty_weight() == 0.25
-    assert trainer._decay(50) == pytest.approx(0.5)
-    trainer._adapt({}, 16)
+    assert trainer.plan.penalty_weight() == 0.25
+    assert trainer.plan.decay(50) == pytest.approx(0.5)
+    trainer.plan.adapt({}, 16)
     assert trainer.state.counters.augment_probability == pytest.approx(0.3)

@@ -20,6 +20,7 @@ from augan.health import COLLAPSE
 from augan.metrics import Quality
 from augan.training import Observer, Trainer
 from augan.training.quality import divide
+from augan.training.state import step_share
 from common import TINY
 
 SETTINGS = [*TINY, "training.precision=fp32", "training.measure_images=0", "training.snapshots=4", "game.matching=0"]
@@ -158,6 +159,11 @@ def test_held_out_images_are_never_shown(bars: augan.Source, tmp_path: Path) -> 
     gaps = [row["held_out_gap"] for row in run.metrics() if "held_out_gap" in row]
     assert gaps
     assert np.abs(gaps).max() <= 1
+
+
+def test_a_network_without_matrices_has_no_step_share() -> None:
+    assert step_share(torch.optim.Adam([torch.zeros(1)], lr=0.1)) == 0.0
+    assert step_share(torch.optim.Adam([torch.full((2, 3), 0.5)], lr=0.1)) == pytest.approx(0.2)
 
 
 def test_going_back_leaves_no_newer_checkpoint(tiny_run: augan.Run, tmp_path: Path) -> None:

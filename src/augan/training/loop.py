@@ -3,14 +3,9 @@ save; and an end that is written down."""
 
 from __future__ import annotations
 
-import json
-import math
-import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,41 +16,29 @@ from augan.checkpoint import CheckpointStore, Model, Run
 from augan.core.config import to_dict
 from augan.core.devices import autocast_dtype, choose_device
 from augan.core.errors import AuganError, Interrupted, UserError
-from augan.core.files import atomic_folder, disk_errors, require_absent, require_space, write_json
-from augan.core.item import from_unit
-from augan.core.pictures import save_sheet
 from augan.core.rng import Stream, derive, torch_stream
 from augan.core.threads import ThreadGovernor, keep_freed_memory
 from augan.core.version import __version__
 from augan.core.world import World
-from augan.data import Loader, Source, cache_folder, class_counts
+from augan.data import Loader, Source, cache_folder
 from augan.game import OBJECTIVES, Objective, apply_spectral_norm, objective
-from augan.game.controller import WINDOW, next_probability
-from augan.health import COLLAPSE, DIVERGED, diagnose, first_non_finite
+from augan.health import diagnose, first_non_finite
 from augan.metrics import LEAST_IMAGES, Quality
 from augan.networks import build, parameter_count
-from augan.nn import decay_for, synchronise_batch_norm, update_average
+from augan.nn import synchronise_batch_norm, update_average
 from augan.training.config import RunConfig
+from augan.training.journal import Journal
 from augan.training.observer import Observer, Progress
+from augan.training.plan import Plan
 from augan.training.quality import QualityMeter, divide, held_out_gap
-from augan.training.schedules import cosine, fraction_of
+from augan.training.rescue import GoneWrong, gentler, trouble
+from augan.training.signals import stop_signals
 from augan.training.state import Saved, State, step_share
 from augan.training.step import Table, discriminator_turn, generator_turn, latents_for
 
 TICK_SEC = 1.0
 SAVE_EVERY_SEC = 300.0
-SHEET_COLUMNS = 10
 SNAPSHOT_SHARE = 0.1
-EARLY = 0.5
-"""Share of a run before which samples may be all alike."""
-
-
-class GoneWrong(Exception):
-    """Something that going back at a lower rate may mend: why, and to which checkpoint ("good", "best" or "here")."""
-
-    def __init__(self, reason: str, back_to: str) -> None:
-        super().__init__(reason, back_to)
-        self.reason, self.back_to = reason, back_to
 
 
 class Trainer:
@@ -86,7 +69,7 @@ class Trainer:
         self.world = world or World()
         self.observer, self._should_stop = observer or Observer(), should_stop
         self.own_generator = generator is not None
-        self.store = CheckpointStore(self.folder)
+        self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder)
         training = config.training
         self.share = self.world.share(training.batch)
         if len(source) < 2:
@@ -107,6 +90,7 @@ class Trainer:
                 synchronise_batch_norm(network)
                 self.world.same_weights(network.to(self.device))
         self.state = State(generator, discriminator, training, self.device)
+        self.plan = Plan(config, self.state, self.world)
         self.table = Table(
             generator=self.state.generator,
             discriminator=self.state.discriminator,
@@ -173,8 +157,8 @@ class Trainer:
                 try:
                     self._play_on(loader, lambda: signalled() or self._should_stop())
                     finished = True
-                except GoneWrong as trouble:
-                    self._rescue(trouble)
+                except GoneWrong as wrong:
+                    self._rescue(wrong)
         return self._finish()
 
     def _play_on(self, loader: Loader, stopped: Callable[[], bool]) -> None:
@@ -182,7 +166,7 @@ class Trainer:
         counters = self.state.counters
         last_tick = last_save = counters.elapsed_sec
         last_images = counters.images_seen
-        while (fraction := self._fraction()) < 1 and not self._out_of_patience():
+        while (fraction := self.plan.fraction()) < 1 and not self.plan.out_of_patience():
             self._round(loader)
             stop = self._agree_on_time(stopped())
             now = counters.elapsed_sec
@@ -216,7 +200,7 @@ class Trainer:
     def _round(self, loader: Loader) -> None:
         """One turn of each player on the next batch, and the averaged generator's update."""
         counters = self.state.counters
-        self._set_rates()
+        self.plan.set_rates()
         drawn = torch_stream(self.config.seed, "round", counters.images_seen, device=self.device)
         random = Stream(drawn, self.world.rank, self.world.size)
         own = () if self.world.first else (self.world.rank,)
@@ -234,7 +218,7 @@ class Trainer:
             labels,
             latents_for(count, size, random, self.device),
             random,
-            self._penalty_weight(),
+            self.plan.penalty_weight(),
         )
         watched |= generator_turn(
             self.table,
@@ -246,8 +230,8 @@ class Trainer:
         )
         counters.images_seen += self.config.training.batch
         counters.rounds += 1
-        self._adapt(watched, self.config.training.batch)
-        update_average(self.state.average, self.state.generator, self._decay(self.config.training.batch))
+        self.plan.adapt(watched, self.config.training.batch)
+        update_average(self.state.average, self.state.generator, self.plan.decay(self.config.training.batch))
         self._watched.append(watched)
 
     def _snapshot_due(self, before: float) -> bool:
@@ -255,7 +239,7 @@ class Trainer:
 
         Where the budget is a time, marks are passed over that would make snapshots take more than a tenth of it.
         """
-        count, now = self.config.training.snapshots, self._fraction()
+        count, now = self.config.training.snapshots, self.plan.fraction()
         if now >= 1 or int(now * count) <= int(before * count):
             return False
         if self.config.training.images is not None:
@@ -269,18 +253,8 @@ class Trainer:
         if resume:
             self._restore()
         else:
-            self.world.decided(self._make_folder)
-
-    def _make_folder(self) -> None:
-        require_absent(self.folder, "Go on with it by --resume, or choose another --out.")
-        learned = parameter_count(self.state.generator) + parameter_count(self.state.discriminator)
-        require_space(
-            self.folder, 3 * 16 * learned + 20_000_000
-        )  # three checkpoints of weights and two moments, sheets
-        with atomic_folder(self.folder) as temporary:
-            (temporary / "samples").mkdir()
-            write_json(temporary / "data.json", self._data_document())
-            write_json(temporary / "config.json", to_dict(self.config))  # its presence makes this a run
+            learned = parameter_count(self.state.generator) + parameter_count(self.state.discriminator)
+            self.world.decided(lambda: self.journal.begin(self.config, self.source, learned))
 
     def _restore(self) -> None:
         """Takes up the last checkpoint; a run that was stopped before its first one starts anew."""
@@ -296,18 +270,8 @@ class Trainer:
             )
         last = self.store.last()
         saved = None if last is None else Saved.read(last)
-        (self.folder / "result.json").unlink(missing_ok=True)
+        self.journal.reopen()
         return saved
-
-    def _data_document(self) -> dict[str, Any]:
-        return {
-            "name": self.source.name,
-            "key": self.source.key,
-            "images": len(self.source),
-            "item": self.source.item.to_json(),
-            "classes": class_counts(self.source),
-            "notes": list(self.source.notes),
-        }
 
     def _summary(self) -> list[str]:
         game, training = self.config.game, self.config.training
@@ -336,76 +300,11 @@ class Trainer:
             self.observer.stage("Learning the data's own feature space for measures")
             self._meter = QualityMeter(self.source, cache_folder())
 
-    # ------------------------------------------------------------------ budget and schedules
-
-    def _fraction(self) -> float:
-        counters, training = self.state.counters, self.config.training
-        if training.images is not None:
-            return counters.images_seen / training.images
-        assert training.minutes is not None
-        return counters.elapsed_sec / (60 * training.minutes)
-
-    def _done(self) -> float:
-        """The share of the schedules that is done."""
-        counters, training = self.state.counters, self.config.training
-        if training.images is not None:
-            counters.horizon_images = training.images
-        return fraction_of(counters.images_seen, training.schedule_images or counters.horizon_images)
-
-    def _set_rates(self) -> None:
-        training, done = self.config.training, self._done()
-        rate = cosine(training.learning_rate, training.learning_rate_end, done) * self.state.counters.rate_factor
-        beta2 = cosine(training.beta2, training.beta2 if training.beta2_end is None else training.beta2_end, done)
-        for optimizer, factor in (
-            (self.state.optimizer_g, 1.0),
-            (self.state.optimizer_d, training.discriminator_rate),
-        ):
-            for group in optimizer.param_groups:
-                group["lr"], group["betas"] = rate * factor, (training.beta1, beta2)
-
-    def _penalty_weight(self) -> float:
-        """What this round's penalties are multiplied by: 0 in rounds without."""
-        game = self.config.game
-        if not game.penalised or self.state.counters.rounds % game.penalty_interval:
-            return 0.0
-        factor = self.state.counters.gamma_factor
-        return factor * game.penalty_interval * cosine(1.0, game.gamma_end, self._done())
-
-    def _decay(self, count: int) -> float:
-        """Of the average, for a round of `count` images."""
-        training, seen = self.config.training, self.state.counters.images_seen
-        if training.ema_half_life_start is None:
-            return decay_for(training.ema_half_life_images, count, seen)
-        half_life = cosine(training.ema_half_life_start, training.ema_half_life_images, self._done())
-        return decay_for(half_life, count, seen, ramp=math.inf)
-
-    def _adapt(self, watched: dict[str, Tensor], count: int) -> None:
-        """Moves the probability of adaptive augmentation."""
-        game, counters = self.config.game, self.state.counters
-        if not game.adaptive:
-            return
-        if game.adaptive_control == "schedule":
-            share = fraction_of(counters.images_seen, game.adaptive_images)
-            counters.augment_probability = cosine(0.0, game.adaptive_limit, share)
-        else:
-            counters.sign_sum += float(self.world.mean(watched["overfitting"]))
-            if counters.rounds % WINDOW == 0:
-                counters.augment_probability = next_probability(
-                    counters.augment_probability,
-                    counters.sign_sum / WINDOW,
-                    WINDOW * count,
-                    target=game.adaptive_target,
-                    full_range=game.adaptive_images,
-                    limit=game.adaptive_limit,
-                )
-                counters.sign_sum = 0.0
-        watched["augment_probability"] = torch.tensor(counters.augment_probability)
-
     # ------------------------------------------------------------------ readings, snapshots, checkpoints
 
     def _tick(self, images_per_sec: float) -> None:
         """Reads the watched numbers, judges them, logs them, and adapts threads and horizon."""
-        counters, fraction = self.state.counters, self._fraction()
+        counters, fraction = self.state.counters, self.plan.fraction()
         losses = self._read_watched()
         if self.config.training.minutes is not None and fraction > 0:
             counters.horizon_images = counters.images_seen / fraction
@@ -460,58 +359,46 @@ class Trainer:
         counters = self.state.counters
         counters.snapshots += 1
         taken = self.world.decided(self._take_snapshot)
-        counters.diversity, counters.best_frechet, counters.stale, trouble = taken
+        counters.diversity, counters.best_frechet, counters.stale, wrong = taken
         self._last_snapshot_sec = self.world.decided(lambda: time.monotonic() - started)
         self._snapshot_sec += self._last_snapshot_sec
-        if trouble is not None:
-            raise trouble
+        if wrong is not None:
+            raise wrong
         self._initial = None
 
     def _take_snapshot(self) -> tuple[float | None, float, int, GoneWrong | None]:
         """The diversity, the best distance so far, how many measures ago that was, and what is wrong."""
         counters = self.state.counters
-        path = self.folder / "samples" / f"{counters.images_seen:09d}.png"
-        self._save_sheet(path)
-        quality, trouble = None, None
+        path = self.journal.sheet(self.model, counters.images_seen)
+        quality, wrong = None, None
         if self._meter is not None:
             quality = self._meter.measure(self.model, max(LEAST_IMAGES, self.config.training.measure_images))
             counters.diversity = quality.diversity
             self._log({"quality": quality.to_json()})
-            trouble = self._trouble(quality)
+            wrong = self._wrong(quality)
         if len(self._held_out):
             assert self._loader is not None
             assert self._shown is not None
             self._log({"held_out_gap": held_out_gap(self.table, self._loader, self._shown, self._held_out)})
         better = quality is None or quality.frechet < counters.best_frechet  # unmeasured, the newest is the best
-        best = better and trouble is None
+        best = better and wrong is None
         counters.stale = 0 if best else counters.stale + 1
         if best and quality is not None:
             counters.best_frechet = quality.frechet
-        if trouble is None:
+        if wrong is None:
             self._write_checkpoint(best, good=True)
         self.observer.snapshot(counters.images_seen, quality, path, best)
-        return counters.diversity, counters.best_frechet, counters.stale, trouble
+        return counters.diversity, counters.best_frechet, counters.stale, wrong
 
     # ------------------------------------------------------------------ what a run does about itself
 
-    def _trouble(self, quality: Quality) -> GoneWrong | None:
-        """What is wrong with the samples, if something is that another try at a lower rate may mend."""
-        counters, training = self.state.counters, self.config.training
-        at_the_end = self._fraction() >= 1
-        if counters.rescues >= training.rescues or (at_the_end and training.minutes is not None):
+    def _wrong(self, quality: Quality) -> GoneWrong | None:
+        counters, training, fraction = self.state.counters, self.config.training, self.plan.fraction()
+        if counters.rescues >= training.rescues or (fraction >= 1 and training.minutes is not None):
             return None  # time that is used up cannot be tried again
-        if quality.frechet > DIVERGED * counters.best_frechet:
-            return GoneWrong(
-                f"the Fréchet distance went from {counters.best_frechet:.2f} to {quality.frechet:.2f}", "best"
-            )
-        if quality.diversity < COLLAPSE and self._fraction() >= EARLY:
-            known = self.store.best() is not None and counters.best_frechet < quality.frechet
-            if known or not at_the_end:
-                reason = f"samples differ {quality.diversity:.2f} times as much as real images"
-                return GoneWrong(reason, "best" if known else "here")
-        return None
+        return trouble(quality, counters.best_frechet, fraction, self.store.best() is not None)
 
-    def _rescue(self, trouble: GoneWrong) -> None:
+    def _rescue(self, wrong: GoneWrong) -> None:
         """Goes back to the last good state, or stays, and goes on at half the rate.
 
         Raises:
@@ -522,22 +409,15 @@ class Trainer:
             last = self.store.last()
             kept = f"The last good checkpoint is {last}." if last else "There is no checkpoint yet."
             advice = "Lower training.learning_rate or raise game.r1_gamma."
-            raise self._once(AuganError(f"Training diverged: {trouble.reason}. {kept} {advice}"))
-        if trouble.back_to != "here":
-            saved = self.world.decided(lambda: self._known_state(trouble.back_to))
+            raise self._once(AuganError(f"Training diverged: {wrong.reason}. {kept} {advice}"))
+        if wrong.back_to != "here":
+            saved = self.world.decided(lambda: self._known_state(wrong.back_to))
             self.state.adopt(saved or self._begun())
             self.world.decided(lambda: self.store.forget_after(self.state.counters.images_seen))
         counters = self.state.counters
-        counters.elapsed_sec, counters.horizon_images = before.elapsed_sec, before.horizon_images
-        counters.best_frechet, counters.snapshots = before.best_frechet, before.snapshots
-        counters.rescues = before.rescues + 1
-        counters.rate_factor = before.rate_factor / 2
-        counters.gamma_factor = before.gamma_factor * (1 if trouble.back_to == "good" else 2)
+        text = gentler(counters, before, wrong)
         self._watched.clear()
-        place = "" if trouble.back_to == "here" else f"back to {counters.images_seen:,} images and "
-        stronger = "" if trouble.back_to == "good" else " and penalties doubled"
-        text = f"{trouble.reason}: {place}on with the learning rate halved{stronger}"
-        if trouble.back_to == "here":
+        if wrong.back_to == "here":
             self._save(best=False)  # with the new rate: a run killed now goes on with it
         self._log({"act": text, "rate_factor": counters.rate_factor, "gamma_factor": counters.gamma_factor})
         if self.world.first:
@@ -551,17 +431,6 @@ class Trainer:
         """The state before the first round."""
         assert self._initial is not None
         return self._initial
-
-    def _out_of_patience(self) -> bool:
-        patience = self.config.training.patience
-        return patience is not None and self.state.counters.stale >= patience
-
-    def _save_sheet(self, path: Path) -> None:
-        names = self.source.item.class_names if self.model.conditional else None
-        shown = (names or ())[:12]
-        rows = len(shown) or 8
-        classes = [name for name in shown for _ in range(SHEET_COLUMNS)] or None
-        save_sheet(path, from_unit(self.model.sample(rows * SHEET_COLUMNS, classes)), SHEET_COLUMNS, shown or None)
 
     def _save(self, best: bool) -> None:
         self.world.decided(lambda: self._write_checkpoint(best))
@@ -584,48 +453,18 @@ class Trainer:
         )
 
     def _log(self, row: dict[str, Any]) -> None:
-        if not self.world.first:
-            return
-        counters = self.state.counters
-        line = {"images_seen": counters.images_seen, "elapsed_sec": round(counters.elapsed_sec, 3), **row}
-        path = self.folder / "metrics.jsonl"
-        with disk_errors(path), open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        if self.world.first:
+            counters = self.state.counters
+            elapsed = round(counters.elapsed_sec, 3)
+            self.journal.add({"images_seen": counters.images_seen, "elapsed_sec": elapsed, **row})
 
     def _finish(self) -> Run:
         counters = self.state.counters
         result = {
-            "state": "finished" if self._fraction() >= 1 else "stopped early",
+            "state": "finished" if self.plan.fraction() >= 1 else "stopped early",
             "images_seen": counters.images_seen,
             "elapsed_sec": counters.elapsed_sec,
             "images_per_sec": counters.images_seen / max(counters.elapsed_sec, 1e-9),
         }
-        self.world.decided(lambda: write_json(self.folder / "result.json", result))
+        self.world.decided(lambda: self.journal.end(result))
         return Run(self.folder, written_here=self.world.first)
-
-
-@contextmanager
-def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Within the block, SIGINT and SIGTERM only set a flag; a second SIGINT interrupts at once.
-
-    Outside of the main thread, where Python allows no handlers, it leaves signals alone.
-    """
-    received: list[int] = []
-
-    def handle(number: int, frame: Any) -> None:
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(received)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-__all__ = ["Quality", "Trainer", "stop_signals"]

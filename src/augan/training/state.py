@@ -156,8 +156,13 @@ def _adam(network: nn.Module, rate: float, betas: tuple[float, float]) -> torch.
 
 @torch.no_grad()
 def step_share(optimizer: torch.optim.Optimizer) -> float:
-    """How far one step of Adam moves weights, at most about the learning rate, beside their root mean square."""
+    """How far one step of Adam moves weights, at most about the learning rate, beside their root mean square.
+
+    0 for a network without matrices.
+    """
     weights = [value for group in optimizer.param_groups for value in group["params"] if value.dim() > 1]
+    if not weights:
+        return 0.0
     count = sum(value.numel() for value in weights)
     norms = torch._foreach_norm(weights)
     size = float(torch.stack([norm.float() for norm in norms]).square().sum().div(max(1, count)).sqrt())

@@ -1,0 +1,73 @@
+"""The run folder, as a run in progress writes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from augan.checkpoint import Model
+from augan.core.config import to_dict
+from augan.core.files import atomic_folder, disk_errors, require_absent, require_space, write_json
+from augan.core.item import from_unit
+from augan.core.pictures import save_sheet
+from augan.data import Source, class_counts
+from augan.training.config import RunConfig
+
+SHEET_COLUMNS = 10
+SHEET_CLASSES = 12
+
+
+class Journal:
+    """Writes settings, readings, sheets and the outcome."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, config: RunConfig, source: Source, learned: int) -> None:
+        """Makes the folder, whole or not at all. `learned`: how many parameters checkpoints will hold.
+
+        Raises:
+            UserError: there is something already, or too little space.
+        """
+        require_absent(self.folder, "Go on with it by --resume, or choose another --out.")
+        require_space(self.folder, 3 * 16 * learned + 20_000_000)  # three checkpoints of weights and moments, sheets
+        with atomic_folder(self.folder) as temporary:
+            (temporary / "samples").mkdir()
+            write_json(temporary / "data.json", _described(source))
+            write_json(temporary / "config.json", to_dict(config))  # its presence makes this a run
+
+    def reopen(self) -> None:
+        """The run goes on: it has no outcome yet."""
+        (self.folder / "result.json").unlink(missing_ok=True)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """A line of `metrics.jsonl`."""
+        path = self.folder / "metrics.jsonl"
+        with disk_errors(path), open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def sheet(self, model: Model, images_seen: int) -> Path:
+        """A sheet of samples, a row a class (the first 12); where it is."""
+        path = self.folder / "samples" / f"{images_seen:09d}.png"
+        names = model.item.class_names if model.conditional else None
+        shown = (names or ())[:SHEET_CLASSES]
+        rows = len(shown) or 8
+        classes = [name for name in shown for _ in range(SHEET_COLUMNS)] or None
+        save_sheet(path, from_unit(model.sample(rows * SHEET_COLUMNS, classes)), SHEET_COLUMNS, shown or None)
+        return path
+
+    def end(self, result: dict[str, Any]) -> None:
+        """Writes the outcome."""
+        write_json(self.folder / "result.json", result)
+
+
+def _described(source: Source) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "key": source.key,
+        "images": len(source),
+        "item": source.item.to_json(),
+        "classes": class_counts(source),
+        "notes": list(source.notes),
+    }
