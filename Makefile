@@ -65,8 +65,9 @@ bench-quick: $(VENV)/.dev  ## The same, a minute a cell
 bench-pictures: $(VENV)/.dev  ## Train half an hour on emoji and on 200 flags, and draw sheets
 	$(BIN)/python -m bench.pictures emoji flags
 
-bench-scaling: $(VENV)/.dev  ## Measure two processes beside one, and reckon larger machines
+bench-scaling: $(VENV)/.dev  ## Measure two processes beside one, and memory; reckon larger machines
 	$(BIN)/python -m bench.scaling
+	$(BIN)/python -m bench.memory
 
 stress: $(VENV)/.dev  ## How often short runs go wrong, beside rivals: hours, goes on where it stopped
 	$(BIN)/python -m bench.kills

@@ -1,11 +1,13 @@
 """Does the doctor name what was planted, and is it silent where nothing is?
 
 Ten runs of 30 seconds with one thing wrong each, and ten healthy ones of recipe `auto`. Right is a planted run whose
-first finding is its cause, and a healthy run without findings.
+first finding is its cause, and a healthy run without findings. With a folder as its argument the runs are kept there,
+and those that it holds are only judged again.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 
 import augan
 from augan.api import doctor, resolve
+from augan.core.errors import AuganError
 from augan.networks import build
 from bench.report import table, write_section
 from bench.sets import SETS
@@ -109,22 +112,30 @@ CASES = [
 ]
 
 
+def play(case: Case, out: Path) -> None:
+    """The run itself."""
+    source = augan.open(case.arrays(), min_images_per_class=2 if case.items else 0)
+    networks = case.networks(source) if case.networks else {}
+    settings = ["training.snapshots=4", *case.settings]
+    try:
+        augan.train(source, minutes=MINUTES, out=out, seed=case.seed, settings=settings, **networks)
+    except AuganError as error:  # diverged too often: the doctor is to say why
+        print(error)
+
+
 def main() -> None:
     """Runs the benchmark."""
+    with tempfile.TemporaryDirectory() as temporary:
+        judge(Path(sys.argv[1] if len(sys.argv) > 1 else temporary))
+
+
+def judge(folder: Path) -> None:
+    """Trains what `folder` does not hold, and writes the section."""
     rows, right = [], 0
-    for case in CASES:
-        source = augan.open(case.arrays(), min_images_per_class=2 if case.items else 0)
-        networks = case.networks(source) if case.networks else {}
-        with tempfile.TemporaryDirectory() as folder:
-            run = augan.train(
-                source,
-                minutes=MINUTES,
-                out=Path(folder) / "run",
-                seed=case.seed,
-                settings=["training.snapshots=4", *case.settings],
-                **networks,
-            )
-            found = doctor(run)
+    for number, case in enumerate(CASES):
+        if not (folder / str(number)).exists():
+            play(case, folder / str(number))
+        found = doctor(folder / str(number))
         first = found.findings[0] if found.findings else None
         good = first is None if not case.cause else first is not None and case.cause in first.cause
         right += good

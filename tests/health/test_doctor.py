@@ -48,7 +48,9 @@ def test_a_healthy_run_has_no_findings() -> None:
         (record(readings=[{**READING, "broken": "loss_generator"}]), "not finite", "loss_generator"),
         (record(measure={"classifier_accuracy": 0.12}), "labels", "12%"),
         (record({"step_share": 0.4}, BAD), "learning rate", "40%"),
-        (record(acts=[{"act": "it broke", "rate_factor": 0.5}]), "learning rate", "because it broke"),
+        (record(acts=[{"act": "it broke", "because": "not finite", "rate_factor": 0.5}]), "learning rate", "it broke"),
+        (record(measure={"concentration": 0.9}), "has collapsed", "90% of samples"),
+        (record(measure={"class_diversity": {"cat": 0.1, "dog": 0.9}}), "in some classes", "cat (0.10)"),
         (record({"overfitting": 0.02}, BAD), "does not learn", "51%"),
         (record({"overfitting": 0.95}, images=50), "by heart", "400 times"),
         (record(gaps=[0.6]), "by heart", "60% less real"),
@@ -67,6 +69,12 @@ def test_each_cause_is_named_with_its_numbers(made: Record, cause: str, number: 
     assert cause in first.cause
     assert number in first.evidence
     assert first.advice
+
+
+def test_a_run_that_was_rescued_from_collapse_is_not_blamed_on_its_rate() -> None:
+    act = {"act": "samples differ 0.02 times", "because": "collapsed", "rate_factor": 0.5}
+    assert examine(record(acts=[act])) == []
+    assert examine(record({"overfitting": -1.0}, BAD, acts=[act]))[0].cause == "the discriminator does not learn"
 
 
 def test_a_run_without_measures_is_judged_by_its_readings() -> None:

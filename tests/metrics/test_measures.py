@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 
 from augan.core.errors import UserError
+from augan.metrics.diversity import class_diversity, concentration
 from augan.metrics import diversity, frechet_distance, manifolds, near_copies, nearest_distances, precision_recall
 from augan.metrics.frechet import frechet_from_moments, moments
 from augan.metrics.manifold import neighbour_radii
@@ -142,6 +143,23 @@ def test_precision_of_many_blocks_agrees_with_brute_force() -> None:
     assert np.array_equal(found.recall, (full <= neighbour_radii(points, 3)[:, None]).any(0))
     np.testing.assert_allclose(found.density, (full <= wide).sum(1) / 5)
     assert np.array_equal(found.coverage, (full <= wide).any(0))
+
+
+def test_diversity_of_each_class() -> None:
+    labels = np.repeat([0, 1], 100)
+    real = normal(200, 5, 0)
+    fake = normal(200, 5, 1) * np.where(labels == 0, 1.0, 0.1)[:, None].astype(np.float32)
+    found = class_diversity(real, fake, labels, labels)
+    assert found[0] == pytest.approx(1.0, abs=0.1)
+    assert found[1] == pytest.approx(0.1, abs=0.02)
+
+
+def test_concentration() -> None:
+    real = normal(500, 8, 0)
+    assert concentration(real, normal(500, 8, 1)) < 0.1
+    assert concentration(real, np.repeat(real[:1], 300, axis=0)) == 1.0
+    halves = np.concatenate([np.repeat(real[:1], 100, axis=0), real[1:101]])
+    assert 0.5 <= concentration(real, halves) < 0.55
 
 
 def test_diversity_does_not_depend_on_the_order_of_the_data() -> None:

@@ -21,6 +21,7 @@ GAP = 0.3
 MANY_EPOCHS = 50
 POOR = 0.3
 LOST = 0.02
+CONCENTRATED = 0.3
 LATE = 0.4
 """The share of a run from which on its second part is judged."""
 
@@ -70,6 +71,11 @@ class Record:
         found = [row[name] for row in self.measures if row.get(name) is not None]
         return float(found[-1]) if found else None
 
+    def last_of_classes(self, name: str) -> Mapping[str, float]:
+        """The newest measure that is known for each class; empty without one."""
+        found = [row[name] for row in self.measures if row.get(name) is not None]
+        return dict(found[-1]) if found else {}
+
     @property
     def epochs(self) -> float:
         """How often each image was seen."""
@@ -117,12 +123,14 @@ def _labels(record: Record) -> Finding | None:
 
 def _rate(record: Record) -> Finding | None:
     """Steps that are large beside the weights they change, in a run that had to be rescued or did not get good."""
-    if record.acts:
-        factor = record.acts[-1].get("rate_factor", 0.5)
+    acts = [row for row in record.acts if row.get("because") != "collapsed"]
+    if acts:
+        times = "once" if len(acts) == 1 else f"{len(acts)} times, the first time"
         return Finding(
             "the learning rate is too high",
-            f"The run changed itself {len(record.acts)} times; the first time because {record.acts[0]['act']}.",
-            f"Start with training.learning_rate and its end at {factor:g} times what they are.",
+            f"The run had to go back {times} because {acts[0]['act']}.",
+            f"Start with training.learning_rate and its end at {acts[-1].get('rate_factor', 0.5):g} times what they "
+            "are.",
         )
     share = record.middle("step_share")
     if share is None or share < STEP_SHARE or not _poor(record):
@@ -151,12 +159,14 @@ def _dead(record: Record) -> Finding | None:
 def _collapsed(record: Record) -> Finding | None:
     """Samples that hardly differ."""
     diversity, recall = record.last("diversity"), record.last("recall")
-    spread = record.middle("spread")
-    if diversity is not None:
-        if diversity > COLLAPSE:
-            return None
+    spread, together = record.middle("spread"), record.last("concentration") or 0.0
+    if diversity is not None and diversity < COLLAPSE:
         evidence = f"Samples of a class differ {diversity:.2f} times as much as real images do"
         evidence += "." if recall is None else f", and {recall:.0%} of real images have a sample near them."
+    elif together > CONCENTRATED:
+        evidence = f"{together:.0%} of samples have the same real image as their nearest one."
+    elif diversity is not None:
+        return _collapsed_classes(record)
     elif spread is not None and spread < COLLAPSE:
         evidence = f"A batch of samples varies {spread:.2f} times as much as one of real images."
     else:
@@ -166,6 +176,19 @@ def _collapsed(record: Record) -> Finding | None:
         evidence,
         "Raise game.r1_gamma and game.r2_gamma, lower training.learning_rate, take the `relativistic` objective, and "
         "look whether the generator uses its latents.",
+    )
+
+
+def _collapsed_classes(record: Record) -> Finding | None:
+    """Classes whose samples hardly differ, where those of others do."""
+    alike = {name: value for name, value in record.last_of_classes("class_diversity").items() if value < COLLAPSE}
+    if not alike:
+        return None
+    worst = ", ".join(f"{name} ({value:.2f})" for name, value in sorted(alike.items(), key=lambda pair: pair[1])[:5])
+    return Finding(
+        "the generator has collapsed in some classes",
+        f"{len(alike)} classes have samples that differ less than {COLLAPSE:g} times as much as real images: {worst}.",
+        "More images of these classes, --set data.balance=true, or a longer run.",
     )
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 
 from augan.core.errors import UserError
 from augan.metrics.comparison import LEAST_IMAGES
-from augan.metrics.diversity import diversity
+from augan.metrics.diversity import class_diversity, concentration, diversity
 from augan.metrics.frechet import frechet_distance
 from augan.metrics.in_domain import InDomainSpace
 from augan.metrics.manifold import manifolds
@@ -33,6 +33,8 @@ class Quality:
         agreement: share of generated images that a classifier takes for the class that was asked for.
         class_agreement: the same for each class.
         diversity: mean distance between generated images of a class, as a share of that between real ones.
+        class_diversity: the same for each class.
+        concentration: largest share of generated images that have the same real image as their nearest one.
         near_copies: share of generated images nearer to a real image than 99 % of real images are to one another.
         features, features_hash: the feature space.
         classifier_accuracy: of the classifier on held-out real images.
@@ -48,6 +50,8 @@ class Quality:
     agreement: float | None
     class_agreement: dict[str, float] | None
     diversity: float
+    class_diversity: dict[str, float] | None
+    concentration: float
     near_copies: float
     features: str
     features_hash: str
@@ -91,6 +95,8 @@ def measure(
         agreement=agreement,
         class_agreement=by_class,
         diversity=diversity(real, fake, real_labels, fake_labels),
+        class_diversity=_class_diversity(extractor, real, fake, real_labels, fake_labels),
+        concentration=concentration(real, fake),
         near_copies=float(near_copies(real, fake).mean()),
         features=extractor.name,
         features_hash=extractor.hash,
@@ -98,6 +104,17 @@ def measure(
         real_images=len(real),
         fake_images=len(fake),
     )
+
+
+def _class_diversity(
+    extractor: InDomainSpace, real: Features, fake: Features, real_labels: Labels, fake_labels: Labels
+) -> dict[str, float] | None:
+    if real_labels is None or fake_labels is None:
+        return None
+    names = extractor.item.class_names or ()
+    return {
+        names[label]: value for label, value in class_diversity(real, fake, real_labels, fake_labels).items()
+    }
 
 
 def _agreement(

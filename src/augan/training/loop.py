@@ -346,7 +346,8 @@ class Trainer:
         broken = first_non_finite(losses)
         if broken:
             self._log({"broken": broken})
-            raise GoneWrong(f"{broken} is not finite after {self.state.counters.images_seen} images", "good")
+            reason = f"{broken} is not finite after {self.state.counters.images_seen} images"
+            raise GoneWrong("not finite", reason, "good")
         return losses
 
     def _snapshot(self) -> None:
@@ -419,7 +420,7 @@ class Trainer:
         self._watched.clear()
         if wrong.back_to == "here":
             self._save(best=False)  # with the new rate: a run killed now goes on with it
-        self._log({"act": text, "rate_factor": counters.rate_factor, "gamma_factor": counters.gamma_factor})
+        self._log({"act": text, "because": wrong.kind, "rate_factor": counters.rate_factor, "gamma_factor": counters.gamma_factor})
         if self.world.first:
             self.observer.act(text)
 

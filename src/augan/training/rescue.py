@@ -11,11 +11,17 @@ EARLY = 0.5
 
 
 class GoneWrong(Exception):
-    """Something that going back at a lower rate may mend: why, and to which checkpoint ("good", "best" or "here")."""
+    """Something that going back at a lower rate may mend.
 
-    def __init__(self, reason: str, back_to: str) -> None:
-        super().__init__(reason, back_to)
-        self.reason, self.back_to = reason, back_to
+    Attributes:
+        kind: "not finite", "worse" or "collapsed".
+        reason: the same in a sentence, with its numbers.
+        back_to: which checkpoint, "good" or "best"; "here" for none.
+    """
+
+    def __init__(self, kind: str, reason: str, back_to: str) -> None:
+        super().__init__(kind, reason, back_to)
+        self.kind, self.reason, self.back_to = kind, reason, back_to
 
 
 def trouble(quality: Quality, best_frechet: float, fraction: float, has_best: bool) -> GoneWrong | None:
@@ -25,12 +31,13 @@ def trouble(quality: Quality, best_frechet: float, fraction: float, has_best: bo
     checkpoint of that distance is kept.
     """
     if quality.frechet > DIVERGED * best_frechet:
-        return GoneWrong(f"the Fréchet distance went from {best_frechet:.2f} to {quality.frechet:.2f}", "best")
+        reason = f"the Fréchet distance went from {best_frechet:.2f} to {quality.frechet:.2f}"
+        return GoneWrong("worse", reason, "best")
     if quality.diversity < COLLAPSE and fraction >= EARLY:
         known = has_best and best_frechet < quality.frechet
         if known or fraction < 1:
             reason = f"samples differ {quality.diversity:.2f} times as much as real images"
-            return GoneWrong(reason, "best" if known else "here")
+            return GoneWrong("collapsed", reason, "best" if known else "here")
     return None
 
 
