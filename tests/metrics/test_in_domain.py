@@ -179,7 +179,7 @@ def test_another_process_that_was_faster_is_no_error(
 )
 def test_large_images_are_averaged_down(height: int, width: int, reduced: tuple[int, int]) -> None:
     images = torch.rand(2, 3, height, width) * 2 - 1
-    small = in_domain._reduced(images)
+    small = in_domain.reduced(images)
     assert small.shape[2:] == reduced
     torch.testing.assert_close(small.mean(), images.mean(), atol=5e-3, rtol=0)
 

@@ -14,9 +14,9 @@ import numpy as np
 from augan.health.rules import COLLAPSE, DIVERGED, DOMINANCE
 
 LABELS = 0.25
-STEP_SHARE = 0.1
+STEP_SHARE = 0.18
 DEAD_SIGN = 0.1
-KNOWN = 0.8
+KNOWN = 0.75
 GAP = 0.3
 MANY_EPOCHS = 50
 POOR = 0.3
@@ -132,12 +132,13 @@ def _rate(record: Record) -> Finding | None:
             f"Start with training.learning_rate and its end at {acts[-1].get('rate_factor', 0.5):g} times what they "
             "are.",
         )
-    share = record.middle("step_share")
-    if share is None or share < STEP_SHARE or not _poor(record):
+    shares = [float(row["step_share"]) for row in record.readings if "step_share" in row]
+    share = max(shares, default=0.0)  # the rate falls and weights grow: what was too much shows at the start
+    if share < STEP_SHARE or not _poor(record):
         return None
     return Finding(
         "the learning rate is too high",
-        f"Each round moves the discriminator's weights by up to {share:.0%} of their size, and samples are "
+        f"At first each round moved the discriminator's weights by up to {share:.0%} of their size, and samples are "
         f"{_state(record)}.",
         "Divide training.learning_rate by 4 or more.",
     )
@@ -148,7 +149,7 @@ def _dead(record: Record) -> Finding | None:
     told, precision = record.middle("overfitting"), record.last("precision")
     if told is None or told > DEAD_SIGN or not _poor(record):
         return None
-    shown = "" if precision is None else f", although only {precision:.0%} of samples look real"
+    shown = "" if precision is None or precision > POOR else f", although only {precision:.0%} of samples look real"
     return Finding(
         "the discriminator does not learn",
         f"It calls {(1 + told) / 2:.0%} of real images real, where guessing is 50 %{shown}.",
@@ -187,7 +188,7 @@ def _collapsed_classes(record: Record) -> Finding | None:
     worst = ", ".join(f"{name} ({value:.2f})" for name, value in sorted(alike.items(), key=lambda pair: pair[1])[:5])
     return Finding(
         "the generator has collapsed in some classes",
-        f"{len(alike)} classes have samples that differ less than {COLLAPSE:g} times as much as real images: {worst}.",
+        f"Samples differ less than {COLLAPSE:g} times as much as real images in: {worst}.",
         "More images of these classes, --set data.balance=true, or a longer run.",
     )
 

@@ -8,9 +8,16 @@ from augan.metrics.estimate import Estimate
 from augan.metrics.evaluation import Evaluation, evaluation_of
 from augan.metrics.feature_cache import cached_features
 from augan.metrics.frechet import Moments, frechet_distance, frechet_estimate, frechet_from_moments, frechet_infinity
-from augan.metrics.in_domain import InDomainSpace, cached_extractor, train_extractor
+from augan.metrics.in_domain import Encoder, InDomainSpace, cached_extractor, random_view, reduced, train_extractor
 from augan.metrics.kernel import kernel_distance, kernel_distance_of_subsets
-from augan.metrics.manifold import manifolds, nearest_distances, nearest_neighbours, precision_recall, realism
+from augan.metrics.manifold import (
+    manifolds,
+    nearest_distances,
+    nearest_neighbours,
+    neighbour_radii,
+    precision_recall,
+    realism,
+)
 from augan.metrics.measures import MEASURES, Measure
 from augan.metrics.memorisation import authenticity, copying_statistic, feature_likelihood, near_copies, nearest_ratio
 from augan.metrics.pixels import Spectrum, ms_ssim, spectrum_gap
@@ -25,6 +32,7 @@ __all__ = [
     "MOST_SHOWN",
     "SPACES",
     "Comparison",
+    "Encoder",
     "Estimate",
     "Evaluation",
     "FeatureSpace",
@@ -60,9 +68,12 @@ __all__ = [
     "nearest_distances",
     "nearest_neighbours",
     "nearest_ratio",
+    "neighbour_radii",
     "open_space",
     "precision_recall",
+    "random_view",
     "realism",
+    "reduced",
     "spectrum_gap",
     "train_extractor",
 ]

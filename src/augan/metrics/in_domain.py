@@ -39,8 +39,10 @@ VERSION = 5
 """Part of the cache's key: to be raised when anything here changes what an extractor computes."""
 
 
-class _Network(nn.Module):
+class Encoder(nn.Module):
     """(b, c, h, w) in [-1, 1] -> features (b, 128), not negative."""
+
+    width = FEATURES
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -71,7 +73,7 @@ class InDomainSpace(FeatureSpace):
         accuracy: of the classifier on held-out real images, balanced over classes; None without labels or holdout.
     """
 
-    def __init__(self, item: ItemSpec, network: _Network, head: nn.Linear | None, accuracy: float | None) -> None:
+    def __init__(self, item: ItemSpec, network: Encoder, head: nn.Linear | None, accuracy: float | None) -> None:
         self.item, self.network, self.head, self.accuracy = (
             item,
             network.eval(),
@@ -97,7 +99,7 @@ class InDomainSpace(FeatureSpace):
         return self._in_parts(images, 256, self._run)
 
     def _run(self, images: Tensor) -> Tensor:
-        features = self.network(_reduced(images))
+        features = self.network(reduced(images))
         # The contrastive loss sees directions only: lengths are arbitrary, and a few long ones would rule distances.
         return features if self.head is not None else F.normalize(features, dim=1) * FEATURES**0.5
 
@@ -116,10 +118,10 @@ class InDomainSpace(FeatureSpace):
     @torch.no_grad()
     def taps(self, images: Float[Tensor, "n c h w"]) -> list[Tensor]:
         """Four maps, each with half the side of the one before."""
-        return [maps.cpu() for maps in self.network.maps(_reduced(images.to(self.device)))]
+        return [maps.cpu() for maps in self.network.maps(reduced(images.to(self.device)))]
 
 
-def _reduced(images: Tensor) -> Tensor:
+def reduced(images: Tensor) -> Tensor:
     """At most 64 pixels on the longer side, by averaging."""
     longer = max(images.shape[2:])
     if longer <= LONGEST:
@@ -138,7 +140,7 @@ def train_extractor(items: Items, *, seed: int = 0, steps: int | None = None, ba
     steps = steps or steps_for(len(items), batch)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "in-domain"))
-        network = channels_last(_Network(items.item.channels))
+        network = channels_last(Encoder(items.item.channels))
         if items.labels is None:
             _fit(network, None, _contrastive_step(items, network, seed, batch), steps)
             return InDomainSpace(items.item, network, None, None)
@@ -191,7 +193,7 @@ def _classifier_step(
         random = numpy_stream(seed, "in-domain batch", step)
         labels = random.choice(present, batch)
         indices = np.array([random.choice(train[label]) for label in labels])
-        images = _view(_reduced(to_unit(items.items(indices))), random, strength, LEAST_SHIFT)
+        images = random_view(reduced(to_unit(items.items(indices))), random, strength, LEAST_SHIFT)
         return F.cross_entropy(head(network(images)).float(), torch.from_numpy(labels), label_smoothing=0.05)
 
     return loss
@@ -203,8 +205,8 @@ def _contrastive_step(items: Items, network: nn.Module, seed: int, batch: int) -
     def loss(step: int) -> Tensor:
         random = numpy_stream(seed, "in-domain batch", step)
         count = min(batch, len(items))
-        images = _reduced(to_unit(items.items(random.choice(len(items), count, replace=False))))
-        views = torch.cat([_view(images, random), _view(images, random)])
+        images = reduced(to_unit(items.items(random.choice(len(items), count, replace=False))))
+        views = torch.cat([random_view(images, random), random_view(images, random)])
         codes = F.normalize(projection(network(views)).float(), dim=1)
         similarity = (codes @ codes.T / 0.2).masked_fill(torch.eye(2 * count, dtype=torch.bool), -torch.inf)
         return F.cross_entropy(similarity, torch.arange(2 * count).roll(count))
@@ -226,7 +228,7 @@ def strength_for(passes: float) -> float:
     return min(1.0, max(0.0, (passes - 5) / 20))
 
 
-def _view(images: Tensor, random: np.random.Generator, strength: float = 1.0, least_shift: float = 0.0) -> Tensor:
+def random_view(images: Tensor, random: np.random.Generator, strength: float = 1.0, least_shift: float = 0.0) -> Tensor:
     """Each image cropped at random and resized back, with changed contrast and brightness.
 
     At strength 1, crops have 60 to 100 % of each side, contrast changes by 30 % and brightness by a tenth of the range.
@@ -277,7 +279,7 @@ def cached_extractor(items: Items, key: str, cache: Path, *, seed: int = 0, step
 def _load(folder: Path, item: ItemSpec) -> InDomainSpace:
     document = read_json(folder / "extractor.json")
     tensors = load_file(folder / "extractor.safetensors")
-    network = channels_last(_Network(item.channels))
+    network = channels_last(Encoder(item.channels))
     network.load_state_dict({key[8:]: value for key, value in tensors.items() if key.startswith("network.")})
     head = nn.Linear(FEATURES, item.classes) if document["labelled"] else None
     if head is not None:
