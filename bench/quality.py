@@ -44,7 +44,7 @@ from bench.sets import SETS, Missing, Set
 CELLS = Path(os.environ.get("AUGAN_BENCH_CELLS", Path(__file__).parent / "cells"))
 SAMPLES = 2_500
 JUDGE_STEPS = 2_000
-MARKS = (5, 10, 20, 40, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1200, 1800)
+MARKS = (2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1200, 1800)
 BUDGETS = (60, 300, 1800)
 Draw = Callable[[int, Tensor | None, torch.Generator], Tensor]
 

@@ -1,8 +1,9 @@
 """Two processes of one thread beside one: how much faster; and what larger machines would take, reckoned on paper.
 
 Measured: `augan train` on MNIST-5k at 32x32 with one thread a process, started by torchrun, images a second over the
-whole loop; beside it one process of two threads, and two runs of half the batch at once that share the cores and nothing
-else, which is the most that two processes can do. Ratios are medians over turns, as machines do not keep their speed.
+whole loop; beside it one process of two threads, and two runs of half the batch at once that share the cores and
+nothing else, which is the most that two processes can do. Ratios are medians over turns, as machines do not keep their
+speed.
 Reckoned: the time of a round on n GPUs, from the networks' floating-point operations (counted forward; a
 turn's backward pass is twice its forward one, penalties cost twice again) at 40 % of an A100's 312 TFLOP/s, and the
 time to sum float32 gradients over all of them in a ring at 240 GB/s within a machine of 8 and 20 GB/s between
@@ -119,7 +120,8 @@ def main() -> None:
     body = [
         " ".join((__doc__ or "").split()),
         table(
-            ["batch", "1 process, images/s", "2 processes", "ratio", "1 process of 2 threads", "2 runs apart"], measured()
+            ["batch", "1 process, images/s", "2 processes", "ratio", "1 process of 2 threads", "2 runs apart"],
+            measured(),
         ),
         "Reckoned, not measured:",
         table(header, rows),

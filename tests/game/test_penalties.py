@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from augan.game import apply_spectral_norm, interpolate, one_centered_penalty, zero_centered_penalty
+from augan.game import anchored_penalty, apply_spectral_norm, interpolate, one_centered_penalty, zero_centered_penalty
 
 SHAPES = [(5,), (2, 7), (3, 4, 4), (2, 3, 4, 4)]  # rows, sounds, images, clips
 
@@ -76,3 +76,9 @@ def test_spectral_norm_goes_with_a_gradient_penalty() -> None:
     zero_centered_penalty(x, network(x).squeeze(1)).mean().backward()
     gradients = [p.grad for name, p in network.named_parameters() if name != "2.bias"]  # it moves no gradient
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
+
+
+def test_anchored_penalty_holds_each_side_to_the_others_level() -> None:
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -2.0])
+    assert anchored_penalty(real, fake, (2.0, -1.0)) == pytest.approx((4 + 16) / 2 + (9 + 16) / 2)
+    assert anchored_penalty(torch.full((3,), -1.0), torch.full((3,), 2.0), (2.0, -1.0)) == 0

@@ -7,8 +7,8 @@ import pytest
 import scipy.linalg
 
 from augan.core.errors import UserError
-from augan.metrics.diversity import class_diversity, concentration
 from augan.metrics import diversity, frechet_distance, manifolds, near_copies, nearest_distances, precision_recall
+from augan.metrics.diversity import class_diversity, concentration
 from augan.metrics.frechet import frechet_from_moments, moments
 from augan.metrics.manifold import neighbour_radii
 

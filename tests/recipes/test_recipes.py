@@ -13,7 +13,7 @@ from augan.core.item import ItemSpec
 from augan.game import AUGMENTATIONS, OBJECTIVES
 from augan.networks import NETWORKS
 from augan.recipes import RECIPES, Budget, recipe_config
-from augan.recipes.recipes import WIDTHS, Facts, auto
+from augan.recipes.recipes import LONG, SHORT, WIDTHS, Facts, auto, strided
 from augan.recipes.speed import reference_rate
 from common import TINY
 
@@ -66,10 +66,14 @@ def test_auto_raises_gamma_with_the_pixels() -> None:
     assert auto(facts(side=64)).game.r1_gamma == 4 * auto(facts(side=32)).game.r1_gamma == 2.0
 
 
-def test_auto_learns_slower_where_runs_are_long_enough_to_become_unsteady() -> None:
-    short, minute = auto(facts(minutes=0.9)).training, auto(facts(minutes=1.1)).training
-    assert short.learning_rate == 2 * minute.learning_rate == 1.6e-3
-    assert minute.learning_rate_end == minute.learning_rate
+def test_auto_learns_faster_in_smaller_batches_where_rounds_are_few() -> None:
+    few, some, many = (
+        strided(facts(minutes=images / 500 / 60)).training for images in (0.9 * LONG, 1.1 * LONG, 2 * SHORT)
+    )
+    assert (few.batch, some.batch, many.batch) == (32, 32, 64)
+    assert few.learning_rate == some.learning_rate == 2 * many.learning_rate == 1.6e-3
+    ends = [training.learning_rate / training.learning_rate_end for training in (few, some, many)]
+    assert ends == pytest.approx([4, 8, 8])
 
 
 def test_auto_augments_where_images_are_seen_very_often() -> None:
@@ -79,8 +83,8 @@ def test_auto_augments_where_images_are_seen_very_often() -> None:
 
 def test_auto_says_why() -> None:
     reasons = " ".join(auto(facts()).reasons)
-    assert "width 32" in reasons
-    assert "30,000 images" in reasons
+    assert "width 16" in reasons
+    assert "60,000 images" in reasons
 
 
 def test_published_recipes_keep_the_papers_numbers() -> None:

@@ -70,6 +70,27 @@ def test_four_rounds_are_two_and_two_resumed(recipe: str, bars_npz: Path, tmp_pa
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
+def test_anchors_of_logits_are_state(bars_npz: Path, tmp_path: Path) -> None:
+    settings = [*TINY, "game.objective=hinge", "game.lecam=0.3", "training.measure_images=0"]
+    whole = augan.train(bars_npz, images=64, out=tmp_path / "whole", recipe="strided", settings=settings)
+    augan.train(bars_npz, images=32, out=tmp_path / "parts", recipe="strided", settings=settings)
+    documents = [
+        json.loads((run / "checkpoints" / name / "training.json").read_text())
+        for run, name in ((tmp_path / "whole", "000000064"), (tmp_path / "parts", "000000032"))
+    ]
+    before, after = (document["counters"]["logit_real"] for document in documents[::-1])
+    assert None not in (before, after)
+    assert before != after
+    parts = augan.train(bars_npz, images=64, out=tmp_path / "parts", resume=True)
+    expected, found = checkpoint_tensors(whole), checkpoint_tensors(parts)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_lecam_needs_logits_with_a_level(bars_npz: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="game.objective=hinge"):
+        augan.train(bars_npz, images=64, out=tmp_path / "run", settings=["game.lecam=0.3"])
+
+
 def test_same_seed_same_run_and_another_seed_another(bars_npz: Path, tmp_path: Path) -> None:
     runs = [
         augan.train(bars_npz, images=32, out=tmp_path / f"{index}", recipe="strided", settings=TINY, seed=seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -11,7 +13,7 @@ from augan.core.rng import Stream
 from augan.game import objective
 from augan.game.config import GameConfig
 from augan.networks import NetworkConfig, build
-from augan.training.step import Table, discriminator_turn, generator_turn, latents_for, other_labels
+from augan.training.step import Table, generator_turn, latents_for, other_labels, play_round
 
 CPU = torch.device("cpu")
 
@@ -33,17 +35,16 @@ def table(rules: GameConfig, name: str = "strided", dtype: torch.dtype | None = 
 
 def round_of(game: Table, penalise: bool = True) -> dict[str, torch.Tensor]:
     random = Stream(torch.Generator().manual_seed(0))
-    optimizers = [torch.optim.SGD(n.parameters(), lr=0.1) for n in (game.discriminator, game.generator)]
+    optimizers = tuple(torch.optim.SGD(n.parameters(), lr=0.1) for n in (game.generator, game.discriminator))
     real, labels = torch.rand(6, 1, 8, 8) * 2 - 1, torch.tensor([0, 1, 0, 1, 0, 1])
-    watched = discriminator_turn(
-        game, optimizers[0], real, labels, latents_for(6, 4, random, CPU), random, float(penalise)
-    )
-    return watched | generator_turn(game, optimizers[1], real, labels, latents_for(6, 4, random, CPU), random)
+    return play_round(game, optimizers, real, labels, 4, random, float(penalise))
 
 
 RULES = [
     GameConfig(objective="minimax", r1_gamma=0, r2_gamma=0),
     GameConfig(objective="relativistic"),
+    GameConfig(objective="relativistic", reuse=True, matching=0.1),
+    GameConfig(objective="hinge", reuse=True),
     GameConfig(objective="wasserstein", r1_gamma=0, r2_gamma=0, gradient_penalty=10.0),
     GameConfig(objective="hinge", r1_gamma=0, r2_gamma=0, augmentation=("translation", "cutout", "colour", "flip")),
     GameConfig(objective="least-squares", matching=0.5),
@@ -67,13 +68,39 @@ def test_both_players_move_and_numbers_are_finite(rules: GameConfig, dtype: torc
         assert any(moved)
 
 
+def test_logits_are_anchored_once_there_are_anchors() -> None:
+    game = table(GameConfig(objective="hinge", lecam=0.3))
+    assert "lecam" not in round_of(game)
+    game.anchors = (2.0, -1.0)
+    assert round_of(game)["lecam"] > 0
+
+
+def test_reuse_takes_samples_and_verdicts_of_the_discriminators_turn() -> None:
+    calls: dict[str, int] = {"generator": 0, "discriminator": 0}
+
+    def count(name: str) -> Callable[..., None]:
+        def hook(*_: object) -> None:
+            calls[name] += 1
+
+        return hook
+
+    for reuse, expected in ((False, (2, 3)), (True, (1, 2))):
+        game = table(GameConfig(objective="relativistic", reuse=reuse))
+        calls |= {"generator": 0, "discriminator": 0}
+        game.generator.register_forward_hook(count("generator"))
+        game.discriminator.down[0].register_forward_hook(count("discriminator"))
+        round_of(game)
+        assert tuple(calls.values()) == expected
+
+
 def test_generator_turn_leaves_the_discriminator_alone() -> None:
     game = table(GameConfig())
     random = Stream(torch.Generator().manual_seed(0))
     optimizer = torch.optim.SGD(game.generator.parameters(), lr=0.1)
     before = [p.detach().clone() for p in game.discriminator.parameters()]
     real, labels = torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)
-    generator_turn(game, optimizer, real, labels, latents_for(4, 4, random, CPU), random)
+    fake = game.generate(latents_for(4, 4, random, CPU), labels)
+    generator_turn(game, optimizer, real, labels, fake, random)
     assert all(torch.equal(p, o) for p, o in zip(game.discriminator.parameters(), before, strict=True))
     assert all(p.grad is None and p.requires_grad for p in game.discriminator.parameters())
 

@@ -2,12 +2,19 @@
 
 from augan.game.augmentation import AUGMENTATIONS, augment
 from augan.game.objectives import OBJECTIVES, Objective, minimax_value, objective
-from augan.game.penalties import apply_spectral_norm, interpolate, one_centered_penalty, zero_centered_penalty
+from augan.game.penalties import (
+    anchored_penalty,
+    apply_spectral_norm,
+    interpolate,
+    one_centered_penalty,
+    zero_centered_penalty,
+)
 
 __all__ = [
     "AUGMENTATIONS",
     "OBJECTIVES",
     "Objective",
+    "anchored_penalty",
     "apply_spectral_norm",
     "augment",
     "interpolate",

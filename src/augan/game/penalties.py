@@ -33,6 +33,16 @@ def one_centered_penalty(x: Items, logits: PerItem) -> PerItem:
     return ((squared + 1e-12).sqrt() - 1).square()
 
 
+def anchored_penalty(real: PerItem, fake: PerItem, anchors: tuple[float, float]) -> Float[Tensor, ""]:
+    """E (D(x) - a_F)^2 + E (D(G(z)) - a_R)^2 (LeCam, arXiv:2104.03310, equation 4).
+
+    `anchors` are (a_R, a_F), moving averages of the real and of the generated items' logits: each side is held near the
+    other's, which keeps a discriminator of few items from being too sure.
+    """
+    anchor_real, anchor_fake = anchors
+    return (real - anchor_fake).square().mean() + (fake - anchor_real).square().mean()
+
+
 def interpolate(real: Items, fake: Items, generator: torch.Generator | Stream | None = None) -> Items:
     """Uniformly random points between pairs of real and generated items, one on each line (arXiv:1704.00028)."""
     share = Stream.of(generator).rows(

@@ -112,9 +112,7 @@ def _class_diversity(
     if real_labels is None or fake_labels is None:
         return None
     names = extractor.item.class_names or ()
-    return {
-        names[label]: value for label, value in class_diversity(real, fake, real_labels, fake_labels).items()
-    }
+    return {names[label]: value for label, value in class_diversity(real, fake, real_labels, fake_labels).items()}
 
 
 def _agreement(

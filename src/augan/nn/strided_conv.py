@@ -1,15 +1,14 @@
 """Convolutions with a 4x4 kernel, stride 2 and padding 1, and their transposes, on the fastest way that is there.
 
-Processors with matrix units multiply bfloat16 matrices several times faster than their library computes the weights'
-gradient of such a convolution (docs/benchmarks.md). There, the gradient is one matrix product over patches, and where
-maps are small and weights many, so are the forward passes. Everywhere else PyTorch's own convolutions are called. All
-ways compute the same sums, and can be differentiated any number of times.
+On processors, some of the sums are faster as one matrix product over patches than in PyTorch's own convolutions: which
+ones, `ways` knows (docs/experiments.md has the times). Both compute the same sums, and can be differentiated any number
+of times.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -27,10 +26,11 @@ class StridedConv(nn.Conv2d):
         super().__init__(inputs, outputs, 4, 2, 1, bias=bias)
 
     def forward(self, input: Maps) -> Maps:
-        maps, weight = _cast(input, self.weight)
-        if not products_pay(maps.device, maps.dtype):
-            return F.conv2d(maps, weight, None if self.bias is None else self.bias.to(maps.dtype), 2, 1)
-        return _biased(_Down.apply(maps, weight), self.bias)
+        maps, weight, bias = _cast(input, self.weight, self.bias)
+        chosen = ways(maps.device, maps.dtype, self.in_channels, len(maps), maps.shape[2] * maps.shape[3] // 4)
+        if not any(chosen):
+            return F.conv2d(maps, weight, bias, 2, 1)
+        return _Down.apply(maps, weight, bias, chosen)
 
 
 class TransposedConv(nn.ConvTranspose2d):
@@ -40,32 +40,50 @@ class TransposedConv(nn.ConvTranspose2d):
         super().__init__(inputs, outputs, 4, 2, 1, bias=bias)
 
     def forward(self, input: Maps, output_size: list[int] | None = None) -> Maps:
-        maps, weight = _cast(input, self.weight)
-        if not products_pay(maps.device, maps.dtype):
-            return F.conv_transpose2d(maps, weight, None if self.bias is None else self.bias.to(maps.dtype), 2, 1)
-        return _biased(_Up.apply(maps, weight), self.bias)
+        maps, weight, bias = _cast(input, self.weight, self.bias)
+        chosen = ways(maps.device, maps.dtype, self.out_channels, len(maps), maps.shape[2] * maps.shape[3])
+        if not any(chosen):
+            return F.conv_transpose2d(maps, weight, bias, 2, 1)
+        return _Up.apply(maps, weight, bias, chosen)
 
 
-def _cast(maps: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in autocast's dtype, where that is on: functions of our own are not known to it."""
+def _cast(maps: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """All in autocast's dtype, where that is on: functions of our own are not known to it."""
     kind = maps.device.type
     if not torch.is_autocast_enabled(kind):
-        return maps, weight
+        return maps, weight, bias
     dtype = torch.get_autocast_dtype(kind)
-    return maps.to(dtype), weight.to(dtype)
+    return maps.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
 
 
-def _biased(maps: Tensor, bias: Tensor | None) -> Tensor:
-    return maps if bias is None else maps + bias.to(maps.dtype).view(1, -1, 1, 1)
+class Ways(NamedTuple):
+    """Which sums are matrix products: to the smaller maps, to the larger ones, to the weights."""
+
+    down: bool
+    up: bool
+    weights: bool
 
 
-def products_pay(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether the weights' gradient is faster as a matrix product: bfloat16 on processors with matrix tiles (AMX).
+LIBRARY = Ways(False, False, False)
 
-    There it takes half to a sixth of the library's time (docs/experiments.md). A property of the machine and no
-    timing, so that a resumed run computes as it did before.
+
+def ways(device: torch.device, dtype: torch.dtype, channels: int, batch: int, cells: int) -> Ways:
+    """For `channels` of the larger maps and `cells` of each smaller one.
+
+    A property of machine and shape and no timing, so that a resumed run computes as it did before. In bfloat16 with
+    matrix tiles (AMX), the weights' gradient takes half to a sixth of the library's time, and the rest gains where
+    cells are few and weights many, as the library then spends its time on rearranging weights. In float32 products gain
+    on maps of 4x4 with many channels, and where there are hardly any channels, as of images.
     """
-    return device.type == "cpu" and dtype == torch.bfloat16 and _has_matrix_tiles()
+    if device.type != "cpu":
+        return LIBRARY
+    if dtype == torch.bfloat16 and _has_matrix_tiles():
+        few = batch * cells <= 16 * channels
+        return Ways(few, few, True)
+    if dtype == torch.float32:
+        wide = channels >= 192 and cells <= 16
+        return Ways(wide, wide or channels <= 4, wide)
+    return LIBRARY
 
 
 @functools.cache
@@ -89,18 +107,16 @@ def _matrix(weight: Tensor) -> Tensor:
     return weight.permute(0, 2, 3, 1).reshape(len(weight), -1)
 
 
-def _weight_gradient(big: Tensor, small: Tensor) -> Tensor:
+def _product(rows: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+    return rows @ matrix if bias is None else torch.addmm(bias, rows, matrix)
+
+
+def _weight_gradient(big: Tensor, small: Tensor, chosen: Ways) -> Tensor:
     """The gradient of a weight (n, c, 4, 4) that joins maps (b, c, 2h, 2w) with maps (b, n, h, w)."""
+    if not chosen.weights:
+        return _Joint.apply(big, small, chosen)
     product = _rows(small).t() @ Patches.apply(big)
     return product.view(small.shape[1], 4, 4, big.shape[1]).permute(0, 3, 1, 2)
-
-
-def _products_forward(cells: int, weight: Tensor) -> bool:
-    """Whether forward passes over so many cells of the smaller map are matrix products, too.
-
-    Where cells are few and weights many, convolutions spend their time on rearranging weights.
-    """
-    return cells <= weight[0].numel()
 
 
 class Patches(torch.autograd.Function):
@@ -141,39 +157,65 @@ class Overlay(torch.autograd.Function):
 
 
 class _Down(torch.autograd.Function):
-    """conv2d(maps, weight, stride 2, padding 1)."""
+    """conv2d(maps, weight, bias, stride 2, padding 1)."""
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, chosen: Ways) -> Tensor:
         ctx.save_for_backward(maps, weight)
+        ctx.chosen = chosen
+        if not chosen.down:
+            return F.conv2d(maps, weight, bias, 2, 1)
         batch, _, height, width = maps.shape
-        if not _products_forward(batch * height * width // 4, weight):
-            return F.conv2d(maps, weight, None, 2, 1)
-        return _maps(Patches.apply(maps) @ _matrix(weight).t(), batch, height // 2, width // 2)
+        return _maps(_product(Patches.apply(maps), _matrix(weight).t(), bias), batch, height // 2, width // 2)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         maps, weight = ctx.saved_tensors
-        small = gradients[0]
-        to_maps = _Up.apply(small, weight) if ctx.needs_input_grad[0] else None
-        return to_maps, _weight_gradient(maps, small) if ctx.needs_input_grad[1] else None
+        (small,) = gradients
+        to_maps = _Up.apply(small, weight, None, ctx.chosen) if ctx.needs_input_grad[0] else None
+        to_weight = _weight_gradient(maps, small, ctx.chosen) if ctx.needs_input_grad[1] else None
+        return to_maps, to_weight, small.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None, None
 
 
 class _Up(torch.autograd.Function):
-    """conv_transpose2d(maps, weight, stride 2, padding 1)."""
+    """conv_transpose2d(maps, weight, bias, stride 2, padding 1)."""
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, chosen: Ways) -> Tensor:
         ctx.save_for_backward(maps, weight)
+        ctx.chosen = chosen
+        if not chosen.up:
+            return F.conv_transpose2d(maps, weight, bias, 2, 1)
         batch, _, height, width = maps.shape
-        if not _products_forward(batch * height * width, weight):
-            return F.conv_transpose2d(maps, weight, None, 2, 1)
         shape = torch.Size((batch, weight.shape[1], 2 * height, 2 * width))
-        return Overlay.apply(_rows(maps) @ _matrix(weight), shape)
+        result: Tensor = Overlay.apply(_rows(maps) @ _matrix(weight), shape)
+        return result if bias is None else result.add_(bias.view(1, -1, 1, 1))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         maps, weight = ctx.saved_tensors
-        big = gradients[0]
-        to_maps = _Down.apply(big, weight) if ctx.needs_input_grad[0] else None
-        return to_maps, _weight_gradient(big, maps) if ctx.needs_input_grad[1] else None
+        (big,) = gradients
+        to_maps = _Down.apply(big, weight, None, ctx.chosen) if ctx.needs_input_grad[0] else None
+        to_weight = _weight_gradient(big, maps, ctx.chosen) if ctx.needs_input_grad[1] else None
+        return to_maps, to_weight, big.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None, None
+
+
+class _Joint(torch.autograd.Function):
+    """The gradient of a weight by the library: (b, c, 2h, 2w) and (b, n, h, w) -> (n, c, 4, 4)."""
+
+    @staticmethod
+    def forward(ctx: Any, big: Tensor, small: Tensor, chosen: Ways) -> Tensor:
+        ctx.save_for_backward(big, small)
+        ctx.chosen = chosen
+        weight = big.new_empty(small.shape[1], big.shape[1], 4, 4)
+        sizes = ((2, 2), (1, 1), (1, 1), False, (0, 0), 1, (False, True, False))
+        found: Tensor = torch.ops.aten.convolution_backward(small, big, weight, None, *sizes)[1]
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        big, small = ctx.saved_tensors
+        (weight,) = gradients
+        to_big = _Up.apply(small, weight, None, ctx.chosen) if ctx.needs_input_grad[0] else None
+        to_small = _Down.apply(big, weight, None, ctx.chosen) if ctx.needs_input_grad[1] else None
+        return to_big, to_small, None

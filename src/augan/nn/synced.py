@@ -52,9 +52,7 @@ class _Normalise(torch.autograd.Function):
     """The same in torch's own kernels, several times as fast; a second derivative goes through `_plain`."""
 
     @staticmethod
-    def forward(
-        ctx: Any, input: Tensor, weight: Tensor, bias: Tensor, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         unused = torch.zeros_like(weight), torch.zeros_like(weight)  # their type is that of the statistics
         own_mean, own_variance = torch.batch_norm_update_stats(input, *unused, 0.0)
         mean, variance = _statistics(own_mean, own_variance)

@@ -19,10 +19,12 @@ from augan.recipes.speed import reference_rate
 from augan.training import DataConfig, RunConfig, TrainingConfig
 
 DEFAULT_MINUTES = 5.0
-WIDTHS = {16: 0.0, 24: 10_000.0, 32: 15_000.0, 48: 400_000.0, 64: 800_000.0}
+WIDTHS = {16: 0.0, 24: 200_000.0, 32: 400_000.0, 48: 1_200_000.0, 64: 3_000_000.0}
 """Widths that `auto` chooses from, and how many images each needs to see to be worth it."""
-SHORT = 30_000
-"""Runs of fewer images learn at twice the rate: they have no time to become unsteady."""
+SHORT = 300_000
+"""Runs of fewer images learn at twice the rate, in batches of half the size: they have few rounds to learn in."""
+LONG = 100_000
+"""In longer runs the rate falls to an eighth, in shorter ones to a quarter."""
 
 MANY_EPOCHS = 500
 """From so many on, what the discriminator sees is augmented adaptively."""
@@ -78,7 +80,8 @@ class Facts:
         """How many images the budget allows the strided pair of this width to see."""
         if self.budget.minutes is None:
             return float(self.budget.images or 0)
-        work = self.canvas_pixels / (32 * 32) * (width / 32) ** 2
+        wider = width / 32
+        work = self.canvas_pixels / (32 * 32) * (wider if wider < 1 else wider**2)
         return 60 * self.budget.minutes * self.budget.processes * self.rate / work
 
 
@@ -98,8 +101,8 @@ def _strided(facts: Facts, name: str, width: int, planned: float, reasons: list[
     balance, why = _balance(facts)
     changes, why_changed = _few_images(facts, planned)
     gamma = _gamma(facts)
-    rate = (1.6e-3 if planned < SHORT else 8e-4) * min(1.0, 32 / width)
-    long_run = planned > 100_000
+    short, long = planned < SHORT, planned > LONG
+    rate = (1.6e-3 if short else 8e-4) * min(1.0, 32 / width)
     return RunConfig(
         recipe=name,
         data=DataConfig(balance=balance),
@@ -110,13 +113,14 @@ def _strided(facts: Facts, name: str, width: int, planned: float, reasons: list[
             r2_gamma=gamma,
             penalty_interval=4,
             matching=_matching(facts),
+            reuse=True,
             **changes,
         ),
         training=TrainingConfig(
             **_budget(facts),
-            batch=64 if planned > 15_000 else 32,
+            batch=32 if short else 64,
             learning_rate=rate,
-            learning_rate_end=rate / 8 if long_run else rate,
+            learning_rate_end=rate / (8 if long else 4),
             beta2=0.9,
             ema_half_life_images=max(5_000.0, 0.02 * planned),
         ),

@@ -16,7 +16,7 @@ from augan.game.config import GameConfig
 from augan.networks import NetworkConfig, build
 from augan.training.config import TrainingConfig
 from augan.training.state import State
-from augan.training.step import Table, discriminator_turn, generator_turn, latents_for
+from augan.training.step import Table, play_round
 
 BATCH = 64
 ITEM = ItemSpec(channels=1, height=32, width=32)
@@ -36,7 +36,7 @@ def reference_rate(device_name: str = "auto") -> float:
         torch.manual_seed(0)
         networks = build(NetworkConfig(name="strided", width=32), ITEM)
     state = State(*networks, TrainingConfig(minutes=1.0), device)
-    rules = GameConfig()
+    rules = GameConfig(reuse=True)
     table = Table(
         generator=state.generator,
         discriminator=state.discriminator,
@@ -51,9 +51,7 @@ def reference_rate(device_name: str = "auto") -> float:
     )
 
     def play(penalty_weight: float) -> float:
-        latents = latents_for(BATCH, 64, random, device)
-        discriminator_turn(table, state.optimizer_d, real, None, latents, random, penalty_weight)
-        watched = generator_turn(table, state.optimizer_g, real, None, latents, random)
+        watched = play_round(table, (state.optimizer_g, state.optimizer_d), real, None, 64, random, penalty_weight)
         return float(watched["loss_generator"])  # waits for the device
 
     play(4.0)

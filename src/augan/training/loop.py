@@ -34,7 +34,7 @@ from augan.training.quality import QualityMeter, divide, held_out_gap
 from augan.training.rescue import GoneWrong, gentler, trouble
 from augan.training.signals import stop_signals
 from augan.training.state import Saved, State, step_share
-from augan.training.step import Table, discriminator_turn, generator_turn, latents_for
+from augan.training.step import Table, play_round
 
 TICK_SEC = 1.0
 SAVE_EVERY_SEC = 300.0
@@ -207,30 +207,23 @@ class Trainer:
         torch.manual_seed(derive(self.config.seed, "modules", counters.images_seen, *own))  # dropout, noise
         batch = loader.batch_at(counters.images_seen)
         labels = batch.labels if self.model.conditional else None
-        count, size = self.share, self.model.latent_size
         self.state.generator.train()
         self.state.discriminator.train()
         self.table.probability = counters.augment_probability
-        watched = discriminator_turn(
+        self.table.anchors = self.plan.anchors()
+        watched = play_round(
             self.table,
-            self.state.optimizer_d,
+            (self.state.optimizer_g, self.state.optimizer_d),
             batch.images,
             labels,
-            latents_for(count, size, random, self.device),
+            self.model.latent_size,
             random,
             self.plan.penalty_weight(),
-        )
-        watched |= generator_turn(
-            self.table,
-            self.state.optimizer_g,
-            batch.images,
-            labels,
-            latents_for(count, size, random, self.device),
-            random,
         )
         counters.images_seen += self.config.training.batch
         counters.rounds += 1
         self.plan.adapt(watched, self.config.training.batch)
+        self.plan.follow_logits(watched)
         update_average(self.state.average, self.state.generator, self.plan.decay(self.config.training.batch))
         self._watched.append(watched)
 
@@ -420,7 +413,14 @@ class Trainer:
         self._watched.clear()
         if wrong.back_to == "here":
             self._save(best=False)  # with the new rate: a run killed now goes on with it
-        self._log({"act": text, "because": wrong.kind, "rate_factor": counters.rate_factor, "gamma_factor": counters.gamma_factor})
+        self._log(
+            {
+                "act": text,
+                "because": wrong.kind,
+                "rate_factor": counters.rate_factor,
+                "gamma_factor": counters.gamma_factor,
+            }
+        )
         if self.world.first:
             self.observer.act(text)
 

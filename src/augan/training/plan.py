@@ -14,6 +14,9 @@ from augan.training.config import RunConfig
 from augan.training.schedules import cosine, fraction_of
 from augan.training.state import State
 
+LOGIT_DECAY = 0.99
+"""Of the moving averages of logits, a round (arXiv:2104.03310, section 3.2)."""
+
 
 class Plan:
     """Schedules of a run, as functions of its settings and counters."""
@@ -68,6 +71,23 @@ class Plan:
             return decay_for(training.ema_half_life_images, count, seen)
         half_life = cosine(training.ema_half_life_start, training.ema_half_life_images, self.done())
         return decay_for(half_life, count, seen, ramp=math.inf)
+
+    def anchors(self) -> tuple[float, float] | None:
+        """The moving averages of real and generated logits, where they are used and there are some."""
+        counters = self.state.counters
+        if not self.config.game.lecam or counters.logit_real is None or counters.logit_fake is None:
+            return None
+        return counters.logit_real, counters.logit_fake
+
+    def follow_logits(self, watched: dict[str, Tensor]) -> None:
+        """Moves these averages after a round."""
+        if not self.config.game.lecam:
+            return
+        counters = self.state.counters
+        for side in ("real", "fake"):
+            now, before = float(self.world.mean(watched[f"{side}_logit"])), getattr(counters, f"logit_{side}")
+            moved = now if before is None else LOGIT_DECAY * before + (1 - LOGIT_DECAY) * now
+            setattr(counters, f"logit_{side}", moved)
 
     def adapt(self, watched: dict[str, Tensor], count: int) -> None:
         """Moves the probability of adaptive augmentation after a round of `count` images, and adds it to `watched`."""

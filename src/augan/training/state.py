@@ -32,6 +32,7 @@ class Counters:
         diversity: the last one measured.
         augment_probability: of adaptive augmentation.
         sign_sum: of the real images' logits, over the rounds since the probability last moved.
+        logit_real, logit_fake: moving averages of the logits, where game.lecam is on; null before the first round.
         rate_factor: of both learning rates, gamma_factor: of penalties; what rescues left of them.
         rescues: how many there were.
         stale: measures since the best one.
@@ -46,6 +47,8 @@ class Counters:
     diversity: float | None = None
     augment_probability: float = 0.0
     sign_sum: float = 0.0
+    logit_real: float | None = None
+    logit_fake: float | None = None
     rate_factor: float = 1.0
     gamma_factor: float = 1.0
     rescues: int = 0

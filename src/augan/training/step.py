@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from augan.core.rng import Stream
 from augan.core.world import World
-from augan.game import augment, interpolate, one_centered_penalty, zero_centered_penalty
+from augan.game import anchored_penalty, augment, interpolate, one_centered_penalty, zero_centered_penalty
 from augan.game.config import GameConfig
 from augan.game.objectives import Objective
 
@@ -24,7 +24,8 @@ Optimizer = torch.optim.Optimizer
 class Table:
     """What both turns need: the players, the rules, and where and how precisely to compute.
 
-    `probability` is of adaptive augmentation, now; `world` the processes among which the batch is divided.
+    `probability` is of adaptive augmentation, now; `anchors` the moving averages of real and generated logits, once
+    there are some; `world` the processes among which the batch is divided.
     """
 
     generator: nn.Module
@@ -35,6 +36,7 @@ class Table:
     device: torch.device
     dtype: torch.dtype | None
     probability: float = 0.0
+    anchors: tuple[float, float] | None = None
     world: World = field(default_factory=World)
 
     def precision(self) -> torch.autocast:
@@ -145,23 +147,50 @@ def other_labels(labels: Int64[Tensor, " b"], classes: int, random: Stream) -> I
     return (labels + step) % classes
 
 
+def play_round(
+    table: Table,
+    optimizers: tuple[Optimizer, Optimizer],
+    real: Images,
+    labels: Labels,
+    latent_size: int,
+    random: Stream,
+    penalty_weight: float,
+) -> dict[str, Tensor]:
+    """One turn of each player on the same real images; `optimizers` are the generator's and the discriminator's.
+
+    With `rules.reuse`, the generator is judged by the images that it made for the discriminator's turn, against the
+    real images' logits of that turn: one pass of each network less. Otherwise both are made anew.
+    """
+    optimizer_g, optimizer_d = optimizers
+
+    def drawn() -> Tensor:
+        return latents_for(len(real), latent_size, random, table.device)
+
+    if table.rules.reuse:
+        fake = table.generate(drawn(), labels)
+        watched, real_logits = discriminator_turn(table, optimizer_d, real, labels, fake, random, penalty_weight)
+        return watched | generator_turn(table, optimizer_g, real, labels, fake, random, real_logits)
+    with torch.no_grad():
+        fake = table.generate(drawn(), labels)
+    watched, _ = discriminator_turn(table, optimizer_d, real, labels, fake, random, penalty_weight)
+    return watched | generator_turn(table, optimizer_g, real, labels, table.generate(drawn(), labels), random)
+
+
 def discriminator_turn(
     table: Table,
     optimizer: Optimizer,
     real: Images,
     labels: Labels,
-    latents: Float[Tensor, "b d"],
+    fake: Images,
     random: Stream,
     penalty_weight: float,
-) -> dict[str, Tensor]:
-    """Updates the discriminator once; returns detached numbers to watch.
+) -> tuple[dict[str, Tensor], Float[Tensor, " b"]]:
+    """Updates the discriminator once; returns detached numbers to watch, and the real images' logits.
 
     Generated images take the labels of the real ones that they are paired with. Penalties are gradients with respect
     to the images as they are before augmentation; `penalty_weight` multiplies them, and at 0 they are not computed.
     """
-    with torch.no_grad():
-        fake = table.generate(latents, labels)
-    pairs = table.judge_pairs(real.detach(), fake, labels, random, penalty_weight > 0)
+    pairs = table.judge_pairs(real.detach(), fake.detach(), labels, random, penalty_weight > 0)
     loss = table.objective.discriminator_loss(pairs.real_logits, pairs.fake_logits)
     watched = {
         "loss_discriminator": loss,
@@ -177,6 +206,9 @@ def discriminator_turn(
     for name, term in pairs.extra.items():
         watched[name] = term
         loss = loss + term
+    if table.rules.lecam and table.anchors is not None:
+        watched["lecam"] = anchored_penalty(pairs.real_logits, pairs.fake_logits, table.anchors)
+        loss = loss + table.rules.lecam * watched["lecam"]
     if penalty_weight:
         penalty = _penalty(table, pairs, labels, random)
         watched["penalty"] = penalty
@@ -185,7 +217,7 @@ def discriminator_turn(
     loss.backward()
     table.world.mean_gradients(table.discriminator)
     optimizer.step()
-    return {name: value.detach() for name, value in watched.items()}
+    return {name: value.detach() for name, value in watched.items()}, pairs.real_logits.detach()
 
 
 def _signs(table: Table, pairs: Pairs) -> Tensor:
@@ -223,18 +255,23 @@ def generator_turn(
     optimizer: Optimizer,
     real: Images,
     labels: Labels,
-    latents: Float[Tensor, "b d"],
+    fake: Images,
     random: Stream,
+    real_logits: Float[Tensor, " b"] | None = None,
 ) -> dict[str, Tensor]:
-    """Updates the generator once; returns detached numbers to watch. The discriminator is left as it is."""
+    """Updates the generator, which made `fake`, once; returns detached numbers to watch.
+
+    The discriminator is left as it is. It judges the real images, too, where the objective needs their logits and
+    `real_logits` are not given.
+    """
     table.discriminator.requires_grad_(False)
     try:
-        if table.objective.generator_sees_real:
+        if not table.objective.generator_sees_real:
+            real_logits = torch.zeros(len(real), device=real.device)
+        elif real_logits is None:
             with torch.no_grad():
                 real_logits = table.judge(real, labels, random)
-        else:
-            real_logits = torch.zeros(len(real), device=real.device)
-        fake_logits, extra = table.judge_fake(table.generate(latents, labels), labels, random)
+        fake_logits, extra = table.judge_fake(fake, labels, random)
         loss = table.objective.generator_loss(real_logits, fake_logits)
         for term in extra.values():
             loss = loss + term
