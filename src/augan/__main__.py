@@ -7,8 +7,10 @@ def main() -> None:
     """Runs the command line. The environment is prepared before anything imports torch."""
     prepare_environment()
     from augan.cli.app import app
+    from augan.core.world import leave
 
-    app()
+    with leave():
+        app()
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import platform
 import resource
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given
@@ -21,6 +23,8 @@ from augan.core.files import (
     atomic_folder,
     disk_errors,
     read_json,
+    release_pages,
+    remove_parts,
     require_absent,
     require_space,
     write_json,
@@ -206,3 +210,32 @@ def test_freed_memory_is_kept_where_the_allocator_can_be_told() -> None:
 
     faults()
     assert faults() < 64 * 2**20 / 4096 / 4
+
+
+def test_pages_of_a_mapped_file_are_given_back(tmp_path: Path) -> None:
+    path, size = tmp_path / "large.npy", 64 * 2**20
+    np.save(path, np.ones(size, np.uint8))
+    mapped, process = np.load(path, mmap_mode="r"), psutil.Process()
+    assert mapped.sum() == size
+    before = process.memory_info().rss
+    release_pages(mapped)
+    freed = before - process.memory_info().rss
+    assert freed > size // 2 or not hasattr(mmap, "MADV_DONTNEED")
+    assert mapped[12345] == 1
+    changed = np.load(path, mmap_mode="c")
+    changed[0] = 7
+    release_pages(changed)  # its changes are in memory only
+    assert changed[0] == 7
+    release_pages(np.zeros(3))
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), atomic_file(tmp_path / "a.json") as part:
+        left = [tmp_path / "deep" / part.name, tmp_path / "deep" / ".b.0123abcd.part" / "c.txt"]
+        raise KeyError
+    for path in (*left, kept := tmp_path / ".hidden.part"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    remove_parts(tmp_path)
+    assert kept.exists()
+    assert list((tmp_path / "deep").iterdir()) == []

@@ -24,6 +24,7 @@ from augan.training.state import step_share
 from common import TINY
 
 SETTINGS = [*TINY, "training.precision=fp32", "training.measure_images=0", "training.snapshots=4", "game.matching=0"]
+SETTINGS += ["training.learning_rate_end=0.0016"]  # constant
 
 
 class Acts(Observer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from pathlib import Path
 from typing import Annotated, Any
@@ -380,6 +381,47 @@ def doctor(
         print_json(diagnosis.to_json() | {"plots": None if drawn is None else str(drawn)})
     else:
         show_diagnosis(Console(), diagnosis, drawn)
+
+
+@app.command(epilog=_examples("augan lift photos/ --minutes 2", "augan lift photos/ --cells study/ --json"))
+def lift(
+    data: Data,
+    minutes: Annotated[float, typer.Option(help="Training time of the GAN of each split.")] = 1.0,
+    folds: Annotated[int, typer.Option(min=2, help="Parts of the data, each of which is the test set once.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="How often the data are divided anew.")] = 1,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the classifier, the same for every arm.")] = 1000,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirrored images keep their label.")] = False,
+    cells: Annotated[
+        Path | None, typer.Option(help="Keep outcomes in this folder; a study that stopped goes on.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Go on with classes of fewer than 20 images.")] = False,
+    seed: Seed = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Does synthetic data make a better classifier here? Exit code 0: it helps; 3: no evidence; 4: it hurts."""
+    from augan.augment import lift as study
+    from augan.cli.console import counting, print_json, show_lift
+
+    with counting(_console(), "Classifiers trained", None, json or quiet) as tick:
+        done = itertools.count(1)
+        found = study(
+            data,
+            minutes=minutes,
+            folds=folds,
+            repeats=repeats,
+            steps=steps,
+            flip=flip,
+            cells=cells,
+            force=force,
+            seed=seed,
+            tell=lambda outcome: tick(next(done)),
+        )
+    if json:
+        print_json(found.to_json())
+    else:
+        show_lift(Console(), found)
+    raise typer.Exit(found.verdict.exit_code)
 
 
 @app.command(epilog=_examples("augan runs", "augan runs experiments/ --json"))

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from augan.apply import Contest, Diagnosis, describe_measure
+from augan.augment import Lift
 from augan.core.files import to_json
 from augan.data import DataReport
 from augan.metrics import Estimate, Evaluation, Quality
@@ -75,6 +76,33 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, plots: Path | None) -
             say(console, f"  {escape(act)}")
     drawn = "" if plots is None else f"\nCurves are in {escape(str(plots))}."
     say(console, drawn or "\nFor curves: pip install 'augan\\[plots]'")
+
+
+def show_lift(console: Console, found: Lift) -> None:
+    """The verdict first, then every arm beside the best one without a generator."""
+    verdict = found.verdict
+    colour = {"HELPS": "green", "HURTS": "red"}.get(verdict.word, "yellow")
+    say(console, f"[bold {colour}]{verdict.word}[/bold {colour}]")
+    for reason in verdict.reasons:
+        say(console, f"  {escape(reason)}")
+    console.print()
+    table = Table("arm", show_edge=False, pad_edge=False)
+    for name in ("balanced accuracy", "macro F1", f"over '{verdict.rival}'", "95 % interval"):
+        table.add_column(escape(name), justify="right", no_wrap=True)
+    table.add_column("meaning")
+    for row in found.table():
+        over = row["over_rival"]
+        points = ["", ""]
+        if over is not None:
+            points = [f"{100 * over['mean']:+.1f}", f"{100 * over['low']:+.1f} to {100 * over['high']:+.1f}"]
+        shares = [f"{row[name]:.1%}" for name in ("balanced_accuracy", "macro_f1")]
+        table.add_row(escape(row["arm"]), *shares, *points, escape(row["meaning"]))
+    splits = found.record.plan.splits
+    table.caption = f"means over {splits} splits; each arm's classifier was tested on images that nothing had seen"
+    table.caption_justify = "left"
+    console.print(table)
+    for note in found.notes:
+        say(console, f"note: {escape(note)}")
 
 
 def show_evaluation(console: Console, evaluation: Evaluation, title: str) -> None:

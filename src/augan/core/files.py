@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 import os
 import re
 import secrets
@@ -13,9 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from augan.core.errors import AuganError, UserError
 
 MANY_FILES = 256
+PART = re.compile(r"\..+\.[0-9a-f]{8}\.part(\.[^.]+)?")
+"""Names of files and folders that are being written."""
 """From here on, one flush of the whole disk is faster than one for each file (a millisecond and more)."""
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -131,6 +136,29 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Removes what `atomic_file` and `atomic_folder` left in a folder, at any depth, when their process was killed.
+
+    Nothing else may be writing there.
+    """
+    for path in [path for path in folder.rglob(".*") if PART.fullmatch(path.name)]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def release_pages(array: np.ndarray) -> None:
+    """Gives the pages of a memory-mapped array that were read back to the system, which keeps them while it can.
+
+    They count as this process's memory otherwise, so that a set larger than the machine's memory looks as if it were
+    in it. Arrays in memory, and maps whose changes are private, are left alone.
+    """
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and getattr(array, "mode", "") in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -208,6 +209,28 @@ def join() -> World:
             atexit.register(_leave)
         _groups["control"] = dist.new_group(backend="gloo", timeout=PATIENCE) if on_gpu else dist.group.WORLD
     return world
+
+
+@contextmanager
+def leave() -> Iterator[None]:
+    """Ends this process with the block, if it is one of several: the exit code is that of the block's SystemExit.
+
+    What is registered to run at exit runs, and the groups end, but C++'s own clearing up does not happen: torch's
+    threads that are still at work by then would abort the process, although all is done and written.
+    """
+    code: object = 0
+    try:
+        yield
+    except SystemExit as ended:
+        if not _groups:
+            raise
+        code = ended.code
+    if not _groups:
+        return
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else code is not None)
 
 
 def _leave() -> None:

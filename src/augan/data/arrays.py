@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from augan.core.errors import UserError
+from augan.core.files import release_pages
 from augan.data.feed import ArrayFeed
 from augan.data.policy import kind_of
 from augan.data.zips import check_zip, open_zip
@@ -75,6 +76,7 @@ def as_images(array: np.ndarray) -> Images:
 def _slices(array: np.ndarray) -> Iterator[np.ndarray]:
     for start, stop in _ranges(array.shape, array.dtype):
         yield array[start:stop]
+        release_pages(array)
 
 
 def _ranges(shape: tuple[int, ...], dtype: Any) -> Iterator[tuple[int, int]]:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 
 from augan.core.errors import UserError
+from augan.core.files import release_pages
 from augan.core.item import ItemSpec
 
 Layout = Literal["folder", "flat-folder", "zip", "flat-zip", "npy", "npz", "parquet", "tar", "dataset", "array"]
@@ -104,7 +105,9 @@ class ArraySource:
     def items(self, indices: Integer[np.ndarray, " b"]) -> UInt8[np.ndarray, "b h w c"]:
         """The items with these numbers, copied out of the memory map."""
         rows = indices if self.rows is None else self.rows[indices]
-        return np.asarray(self.array[rows])
+        chosen = np.array(self.array[rows])
+        release_pages(self.array)
+        return chosen
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -38,8 +38,9 @@ class Journal:
             write_json(temporary / "config.json", to_dict(config))  # its presence makes this a run
 
     def reopen(self) -> None:
-        """The run goes on: it has no outcome yet."""
+        """The run goes on: it has no outcome yet, and what a killed process left half-written goes."""
         (self.folder / "result.json").unlink(missing_ok=True)
+        remove_parts(self.folder)
 
     def add(self, row: dict[str, Any]) -> None:
         """A line of `metrics.jsonl`."""

@@ -1,0 +1,252 @@
+"""Does synthetic data make a better classifier? The whole study in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from augan.augment.pictures import CHEAP, GENERATIVE, Maker, PictureTask, fit_gan
+from augan.augment.study import CONTROL, LEAST_IN_CLASS, Outcome, Plan, Record, Task, conduct
+from augan.augment.tables import EstimatorTask
+from augan.augment.verdict import NOTHING_LEFT, Verdict, best_cheap, compare, judge
+from augan.core.errors import UserError
+from augan.core.files import write_json
+from augan.data import Source, class_counts
+from augan.data import open as open_source
+
+WARN_IN_CLASS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lift:
+    """What `lift` found.
+
+    Attributes:
+        verdict: HELPS, NO EVIDENCE or HURTS, and why.
+        record: every outcome; notes: what the reader should know about the data.
+        settings: what repeats the study.
+    """
+
+    verdict: Verdict
+    record: Record
+    notes: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row an arm: means over splits, and the difference from the best arm without a generator."""
+        rows = []
+        for name in self.record.measured:
+            over = None if name == self.verdict.rival else compare(self.record, name, self.verdict.rival)
+            rows.append(
+                {
+                    "arm": name,
+                    "meaning": self.record.arms[name].meaning,
+                    **{measure: float(self.record.scores(name, measure).mean()) for measure in MEASURED},
+                    "recalls": dict(zip(self.record.class_names, self.record.recalls(name).tolist(), strict=True)),
+                    "over_rival": None if over is None else asdict(over),
+                }
+            )
+        return rows
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "verdict": self.verdict.to_json(),
+            "arms": self.table(),
+            "generators": list(self.record.about),
+            "notes": list(self.notes),
+            "settings": dict(self.settings),
+        }
+
+
+MEASURED = ("balanced_accuracy", "macro_f1", "brier", "calibration")
+
+
+def lift(
+    data: Any,
+    labels: Any = None,
+    *,
+    classifier: Any = None,
+    samplers: Mapping[str, Any] | None = None,
+    fit: Callable[[Source, int], Maker] | None = None,
+    arms: Sequence[str] | None = None,
+    groups: Any = None,
+    minutes: float = 1.0,
+    steps: int = 1000,
+    folds: int = 5,
+    repeats: int = 1,
+    seeds: int = 1,
+    seed: int = 0,
+    ratio: float = 1.0,
+    flip: bool = False,
+    force: bool = False,
+    cells: Path | str | None = None,
+    tell: Callable[[Outcome], None] = lambda outcome: None,
+) -> Lift:
+    """Whether a generator's items make a better classifier, tested on real items that neither has seen.
+
+    Images (whatever `augan.open` takes) are judged with a small convolutional classifier of `steps` steps, whatever
+    the arm: real images, five ways to make more of them without a generator, and samples of a GAN that is trained for
+    `minutes` on each training part. With a `classifier` or `samplers`, `data` is an array (n, ...) with `labels`, and
+    any classifier with fit and predict_proba and any sampler with fit_resample are judged: augan's own GAN need not be
+    among them.
+
+    Args:
+        data, labels: a source with labels, or arrays.
+        classifier: a scikit-learn classifier; for arrays of two dimensions a random forest where None is given.
+        samplers: by name; `{"gan": GANSampler()}` for arrays of two dimensions where None is given.
+        fit: another way to get a maker of images from a training part.
+        arms: which to measure; None for all.
+        groups: (n,), items that belong together (a patient, a speaker): no group is on both sides of a split.
+        minutes: for the GAN of each split.
+        folds, repeats, seeds: how many splits, and trainings in each.
+        ratio: synthetic images of a class for each of the largest class's.
+        flip: whether mirrored images keep their label.
+        force: go on with classes of fewer than 20 items.
+        cells: a folder where outcomes are kept, so that a study that was stopped goes on.
+        tell: is told each outcome.
+
+    Raises:
+        UserError: no labels, one class, classes that are too small, an unknown arm, a sampler that does not follow the
+            contract.
+    """
+    plan = Plan(folds=folds, repeats=repeats, seeds=seeds, seed=seed)
+    marks = None if groups is None else np.asarray(groups)
+    task: Task
+    if classifier is not None or samplers is not None or (isinstance(data, np.ndarray) and data.ndim == 2):
+        task = _estimator_task(data, labels, classifier, samplers, marks)
+    else:
+        task = _picture_task(data, labels, fit or fit_gan(minutes=minutes), steps, ratio, flip, marks)
+    notes = _examined(task, force, plan)
+    chosen = _chosen_arms(task, arms)
+    settings = {
+        "data": task.key,
+        "folds": folds,
+        "repeats": repeats,
+        "seeds": seeds,
+        "seed": seed,
+        "minutes": minutes,
+        "steps": steps,
+        "ratio": ratio,
+        "flip": flip,
+        "arms": list(chosen),
+    }
+    folder = None if cells is None else _checked_cells(Path(cells), settings)
+    cheap = [name for name in chosen if not task.arms[name].generative]
+    record = conduct(task, plan, cheap, cells=folder, tell=tell)
+    best = float(record.scores(best_cheap(record)).mean())
+    if len(cheap) < len(chosen) and 1 - best > NOTHING_LEFT:
+        others = [name for name in chosen if name not in cheap]
+        more = conduct(task, plan, others, cells=folder, tell=tell)
+        record = Record(
+            plan=plan,
+            outcomes=(*record.outcomes, *more.outcomes),
+            about=more.about,
+            arms=task.arms,
+            class_names=task.class_names,
+        )
+    memorised = [text for row in record.about for text in row.get("memorised", ())][:1]
+    return Lift(verdict=judge(record, memorised), record=record, notes=notes, settings=settings)
+
+
+def _estimator_task(
+    data: Any, labels: Any, classifier: Any, samplers: Mapping[str, Any] | None, groups: np.ndarray | None
+) -> EstimatorTask:
+    items = np.asarray(data)
+    if labels is None:
+        raise UserError("An array needs labels: lift(X, y, ...).")
+    marks = np.asarray(labels)
+    if len(marks) != len(items):
+        raise UserError(f"There are {len(items)} items and {len(marks)} labels.")
+    if marks.dtype.kind == "f" and not np.isfinite(marks).all():
+        raise UserError("Some labels are not a number. Leave those items out.")
+    if items.dtype.kind == "f" and not np.isfinite(items).all():
+        raise UserError("Some items hold NaN or infinity. Leave them out, or fill the gaps.")
+    names, codes = np.unique(marks, return_inverse=True)
+    if classifier is None:
+        from sklearn.ensemble import RandomForestClassifier
+
+        classifier = RandomForestClassifier()
+    if samplers is None:
+        from augan.augment.sampler import GANSampler
+
+        samplers = {"gan": GANSampler()}
+    class_names = tuple(str(name) for name in names)
+    return EstimatorTask(items, codes.astype(np.int64), class_names, classifier, samplers, groups)
+
+
+def _picture_task(
+    data: Any,
+    labels: Any,
+    fit: Callable[[Source, int], Maker],
+    steps: int,
+    ratio: float,
+    flip: bool,
+    groups: np.ndarray | None,
+) -> PictureTask:
+    source = open_source(data if labels is None else (data, labels))
+    if source.labels is None or not class_counts(source):
+        raise UserError(f"{source.name} has no labels: there is no classifier to help.")
+    return PictureTask(source, fit, steps=steps, ratio=ratio, flip=flip, groups=groups)
+
+
+def _examined(task: Task, force: bool, plan: Plan) -> tuple[str, ...]:
+    """What is worth a note.
+
+    Raises:
+        UserError: one class, too few items of a class, groups of another length.
+    """
+    counts = np.bincount(task.labels, minlength=len(task.class_names))
+    if (counts > 0).sum() < 2:
+        raise UserError("There is one class only, so that there is nothing to tell apart.")
+    if task.groups is not None and len(task.groups) != len(task.labels):
+        raise UserError(f"There are {len(task.labels)} items and {len(task.groups)} groups.")
+    fewest = int(counts.argmin())
+    name = task.class_names[fewest]
+    if counts[fewest] < LEAST_IN_CLASS and not force:
+        raise UserError(
+            f"Class '{name}' has {counts[fewest]} items: of fewer than {LEAST_IN_CLASS} a generator learns copies, and "
+            "test sets are too small to show a gain. Collect more, leave the class out, or --force."
+        )
+    notes = []
+    if counts[fewest] < WARN_IN_CLASS:
+        tested = counts[fewest] // plan.folds
+        notes.append(f"Class '{name}' has {counts[fewest]} items, about {tested} in each test set: gains show late.")
+    return tuple(notes)
+
+
+def _chosen_arms(task: Task, arms: Sequence[str] | None) -> tuple[str, ...]:
+    known = [*(name for name in (*CHEAP, *GENERATIVE) if name in task.arms), *task.arms]
+    if arms is None:
+        return tuple(dict.fromkeys(known))
+    unknown = [name for name in arms if name not in task.arms]
+    if unknown:
+        raise UserError(f"There is no arm '{unknown[0]}'. There are: {', '.join(task.arms)}.")
+    bases = [task.arms[name].base for name in arms if task.arms[name].base]
+    if not any(not task.arms[name].generative and name != CONTROL for name in (*arms, *bases)):
+        raise UserError("Name at least one arm without a generator, such as 'classical'.")
+    wanted = {*arms, *bases}
+    return tuple(name for name in dict.fromkeys(known) if name in wanted)
+
+
+def _checked_cells(folder: Path, settings: Mapping[str, Any]) -> Path:
+    """The folder, if what it holds is of this study.
+
+    Raises:
+        UserError: it is of another one.
+    """
+    from augan.core.files import read_json
+
+    path = folder / "study.json"
+    ours = {name: value for name, value in settings.items() if name != "arms"}
+    if path.exists():
+        if read_json(path) != ours:
+            raise UserError(f"{folder} holds outcomes of another study. Choose another folder for this one.")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(path, ours)
+    return folder
