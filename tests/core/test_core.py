@@ -230,9 +230,8 @@ def test_pages_of_a_mapped_file_are_given_back(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), atomic_file(tmp_path / "a.json") as part:
+    with atomic_file(tmp_path / "a.json") as part:
         left = [tmp_path / "deep" / part.name, tmp_path / "deep" / ".b.0123abcd.part" / "c.txt"]
-        raise KeyError
     for path in (*left, kept := tmp_path / ".hidden.part"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

@@ -93,6 +93,15 @@ def test_reuse_takes_samples_and_verdicts_of_the_discriminators_turn() -> None:
         assert tuple(calls.values()) == expected
 
 
+@pytest.mark.parametrize(("objective_name", "moves"), [("relativistic", False), ("hinge", True)])
+def test_logits_that_are_only_compared_keep_their_level(objective_name: str, moves: bool) -> None:
+    game = table(GameConfig(objective=objective_name, reuse=True))
+    level = game.discriminator.head.level
+    before = level.detach().clone()
+    round_of(game)
+    assert torch.equal(level, before) != moves
+
+
 def test_generator_turn_leaves_the_discriminator_alone() -> None:
     game = table(GameConfig())
     random = Stream(torch.Generator().manual_seed(0))

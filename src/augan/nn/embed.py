@@ -43,6 +43,11 @@ class ProjectionHead(nn.Module):
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=features**-0.5)
 
+    @property
+    def level(self) -> nn.Parameter | None:
+        """What shifts all logits alike."""
+        return self.linear.bias
+
     def forward(self, features: Float[Tensor, "b f"], labels: Int64[Tensor, " b"] | None) -> Float[Tensor, " b"]:
         require_labels(labels, self.classes)
         logits: Tensor = self.linear(features).squeeze(1)
@@ -62,6 +67,11 @@ class AuxiliaryHead(nn.Module):
         self.linear = nn.Linear(features, 1)
         self.embed = nn.Linear(features, size)
         self.proxies = nn.Embedding(classes, size)
+
+    @property
+    def level(self) -> nn.Parameter | None:
+        """What shifts all logits alike."""
+        return self.linear.bias
 
     def forward(self, features: Float[Tensor, "b f"], labels: Int64[Tensor, " b"] | None) -> Float[Tensor, " b"]:
         require_labels(labels, self.classes)

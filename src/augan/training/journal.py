@@ -8,7 +8,7 @@ from typing import Any
 
 from augan.checkpoint import Model
 from augan.core.config import to_dict
-from augan.core.files import atomic_folder, disk_errors, require_absent, require_space, write_json
+from augan.core.files import atomic_folder, disk_errors, remove_parts, require_absent, require_space, write_json
 from augan.core.item import from_unit
 from augan.core.pictures import save_sheet
 from augan.data import Source, class_counts

@@ -215,9 +215,19 @@ def discriminator_turn(
         loss = loss + penalty_weight * penalty
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    if table.objective.generator_sees_real:
+        _forget_level(table.discriminator)
     table.world.mean_gradients(table.discriminator)
     optimizer.step()
     return {name: value.detach() for name, value in watched.items()}, pairs.real_logits.detach()
+
+
+def _forget_level(discriminator: nn.Module) -> None:
+    """Where logits are only compared with one another, the gradient of a bias that shifts them all is rounding noise,
+    of which Adam would make whole steps: it is set to 0."""
+    level = getattr(getattr(discriminator, "head", None), "level", None)
+    if isinstance(level, nn.Parameter) and level.grad is not None:
+        level.grad.zero_()
 
 
 def _signs(table: Table, pairs: Pairs) -> Tensor:
