@@ -167,7 +167,9 @@ def _chosen(real: Side, candidates: Side, wanted: dict[int, int], seed: int) -> 
     return np.concatenate(rows).astype(np.int64), selection.rejected
 
 
-def _judged_rows(rows: np.ndarray, labels: Labels, made: np.ndarray, asked: Labels, seed: int) -> tuple[Side, Side]:
+def _judged_rows(
+    rows: np.ndarray, labels: Labels, made: np.ndarray, asked: Int64[np.ndarray, " m"], seed: int
+) -> tuple[Side, Side]:
     """Real rows as a forest sees them that did not learn from them, made ones as a forest of all real ones does."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
