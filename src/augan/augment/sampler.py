@@ -22,6 +22,7 @@ from augan.core.errors import UserError
 OVERSUPPLY = 3
 DEFAULT_STEPS = 1_000
 Labels = Int64[np.ndarray, " n"]
+Chosen = Int64[np.ndarray, " _"]
 
 
 class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has no types
@@ -105,7 +106,7 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
 
     # ------------------------------------------------------------------ rows
 
-    def _rows(self, X: Any, labels: Labels, wanted: dict[int, int], seed: int) -> tuple[Any, Labels, Any]:
+    def _rows(self, X: Any, labels: Labels, wanted: dict[int, int], seed: int) -> tuple[Any, Chosen, Any]:
         dense = X.toarray() if sparse.issparse(X) else np.asarray(X)
         rows = dense.astype(np.float64)
         steps = self.max_steps or DEFAULT_STEPS
@@ -113,7 +114,7 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
         candidates = {label: model.make(label, self._supply(count), seed) for label, count in wanted.items()}
         made = np.concatenate(list(candidates.values()))
         asked = np.concatenate([np.full(len(items), label) for label, items in candidates.items()]).astype(np.int64)
-        chosen: Labels = np.arange(len(made))
+        chosen: Chosen = np.arange(len(made))
         rejected: dict[int, Any] = {}
         if self.select:
             scaled = [model.scale.forward(part).astype(np.float64) for part in (rows, made)]
@@ -126,7 +127,7 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
 
     # ------------------------------------------------------------------ images
 
-    def _images(self, X: Any, labels: Labels, wanted: dict[int, int], seed: int) -> tuple[Any, Labels, Any]:
+    def _images(self, X: Any, labels: Labels, wanted: dict[int, int], seed: int) -> tuple[Any, Chosen, Any]:
         from augan.apply.layouts import to_stored
         from augan.data import open as open_source
 
@@ -138,7 +139,7 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
         candidates = {label: maker.make(label, self._supply(count), seed) for label, count in wanted.items()}
         made = np.concatenate(list(candidates.values()))
         asked = np.concatenate([np.full(len(items), label) for label, items in candidates.items()]).astype(np.int64)
-        chosen: Labels = np.arange(len(made))
+        chosen: Chosen = np.arange(len(made))
         rejected: dict[int, Any] = {}
         if self.select:
             chosen, rejected = _chosen(*judged(source, made, asked, seed), wanted, seed)
@@ -155,7 +156,7 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
         return OVERSUPPLY * count if self.select else count
 
 
-def _chosen(real: Side, candidates: Side, wanted: dict[int, int], seed: int) -> tuple[Labels, dict[int, Any]]:
+def _chosen(real: Side, candidates: Side, wanted: dict[int, int], seed: int) -> tuple[Chosen, dict[int, Any]]:
     """Selected candidates, filled up by others in the order they were made, class by class."""
     selection = select(real, candidates, wanted, seed)
     rows = []
