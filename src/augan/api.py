@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -263,25 +264,88 @@ def augment(
     size: int | str | None = None,
     strict: bool = False,
     settings: Sequence[str] = (),
+    force: bool = False,
+    holdout: Any = None,
+    groups: Any = None,
+    folds: int = 5,
+    steps: int = 1000,
+    flip: bool = False,
+    cells: Path | str | None = None,
+    report: Path | str | None = None,
+    verdict: Path | str | None = None,
     observer: Observer | None = None,
     tick: Callable[[int], None] = lambda done: None,
+    tell: Callable[[Any], None] = lambda outcome: None,
 ) -> Augmented:
-    """A bigger, balanced copy of a data set, in its own layout; see `augan.apply.augment`.
+    """A bigger, balanced copy of a data set, in its own layout, if it makes a better classifier (docs/augmentation.md).
 
-    Without `run`, a GAN is trained for `minutes` first, into a new folder under ./runs.
+    Without `run`, labelled data is studied first (`augan.lift`): where the study does not say HELPS, nothing is
+    written, and the result's `out` is None. Otherwise a GAN is trained on all of the data, into a new folder under
+    ./runs, and its selected samples are added. `minutes` are divided among the study's GANs and that one. With `run`,
+    for data without labels, and with `force` where neither report nor verdict nor holdout is asked for, there is no
+    study, and samples are added as they come.
+
+    Args:
+        force: write whatever the study says.
+        holdout, groups, folds, steps, flip, cells: of the study, see `augan.augment.lift`.
+        report: where to write the study as a page; verdict: as JSON.
+        tell: is told each of the study's outcomes.
+
+    Raises:
+        UserError: see `augan.apply.augment` and `augan.augment.lift`; a study is asked of a `run` or of unlabelled
+            data.
     """
     target = Path(out)
     require_absent(target)
+    options = {"report": report, "verdict": verdict, "holdout": holdout}
+    asked = [name for name, value in options.items() if value is not None]
+    if run is not None and asked:
+        raise UserError(
+            f"--{asked[0]} asks for a test, which needs GANs that have not seen the test items, and the run has seen "
+            "all. Leave --run out: the test trains its own."
+        )
     model = run if isinstance(run, Model) else None if run is None else load_model(run)
     if model is not None and size is None:
         size = f"{model.item.height}x{model.item.width}"
     source = _open(data, _reading(settings, size, strict))
     check_out(source, target)
     plan_additions(source, strategy)  # a wrong strategy fails before minutes of training
-    if model is None:
-        folder = new_run_folder(source.name)
-        model = train(source, minutes=minutes, out=folder, settings=settings, seed=seed, observer=observer).load()
-    return _augment(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+    if asked and not class_counts(source):
+        raise UserError(
+            f"--{asked[0]} asks for a test, and {source.name} has no labels: there is no classifier to help."
+        )
+    if model is not None:
+        return _augment(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+    study = None
+    if class_counts(source) and (asked or not force):
+        from augan.augment import gate
+
+        minutes = minutes / (folds + 1)
+        study = gate.prove(
+            source,
+            strategy,
+            minutes=minutes,
+            holdout=holdout,
+            groups=groups,
+            folds=folds,
+            steps=steps,
+            flip=flip,
+            force=force,
+            seed=seed,
+            settings=settings,
+            cells=cells,
+            report=None if report is None else Path(report),
+            verdict=None if verdict is None else Path(verdict),
+            tell=tell,
+        )
+        if study.verdict.word != "HELPS" and not force:
+            return Augmented(out=None, manifest=None, real=class_counts(source), added={}, study=study.to_json())
+    folder = new_run_folder(source.name)
+    model = train(source, minutes=minutes, out=folder, settings=settings, seed=seed, observer=observer).load()
+    if study is None:
+        return _augment(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+    found = gate.write_selected(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+    return replace(found, study=study.to_json())
 
 
 __all__ = [

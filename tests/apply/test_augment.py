@@ -185,7 +185,7 @@ def test_images_get_the_size_of_the_originals(tmp_path: Path) -> None:
 
 def test_trains_first_without_a_run(bars_npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    augan.augment(bars_npz, tmp_path / "out.npz", minutes=0.02, settings=TINY)
+    augan.augment(bars_npz, tmp_path / "out.npz", minutes=0.02, settings=TINY, force=True)
     assert (tmp_path / "runs" / "bars-1" / "result.json").exists()
     assert (tmp_path / "out.npz").exists()
 

@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 
 import augan
 from augan.augment import lift
-from augan.augment.pictures import ARMS, CHEAP, GANMaker, PictureTask, fit_gan, synthesise, wanted_of
+from augan.augment.makers import GANMaker, Maker, fit_gan, synthesise, wanted_of
+from augan.augment.pictures import ARMS, CHEAP, SWEPT, PictureTask
+from augan.augment.report import lift_report
 from augan.cli.app import app
 from augan.core.errors import UserError
 from augan.data import ArraySource, Source
@@ -84,6 +86,10 @@ class Memoriser:
         return self.images[np.random.default_rng(seed).choice(members, count)]
 
 
+def memorise(train: Source, seed: int) -> Maker:
+    return Memoriser(train)
+
+
 @pytest.fixture(scope="module")
 def pictures(cache: Path) -> ArraySource:
     source = augan.open(shapes(COUNTS, side=16))
@@ -92,8 +98,9 @@ def pictures(cache: Path) -> ArraySource:
 
 
 def test_a_memoriser_is_told(pictures: ArraySource) -> None:
-    made = synthesise(pictures, Memoriser(pictures), 1.0)
-    assert "copies" in made.memorised()[0]
+    assert pictures.labels is not None
+    made = synthesise(pictures, Memoriser(pictures), wanted_of(pictures.labels, 1.0))
+    assert "copies" in made.copying.findings()[0]
     assert not len(made.selected()[0])
     assert len(made.raw()[0]) == sum(made.wanted.values())
 
@@ -102,7 +109,8 @@ def test_every_arm_of_pictures(pictures: ArraySource, tmp_path: Path) -> None:
     told: list[str] = []
     found = lift(
         pictures,
-        fit=lambda train, seed: Memoriser(train),
+        fit=memorise,
+        autoencoder=memorise,
         steps=3,
         folds=2,
         cells=tmp_path / "cells",
@@ -113,9 +121,19 @@ def test_every_arm_of_pictures(pictures: ArraySource, tmp_path: Path) -> None:
     assert found.verdict.word != "HELPS"
     assert "copies" in found.record.about[0]["memorised"][0]
     assert set(found.record.about[0]["kept"]) == {"0", "1"}
+    assert found.record.about[0]["use"] in [vars(use) for use in SWEPT]
+    assert found.gallery is not None
+    again = lift(pictures, fit=memorise, autoencoder=memorise, steps=3, folds=2, cells=tmp_path / "cells")
+    assert again.record.outcomes == found.record.outcomes
+    assert again.gallery is not None
+    assert again.gallery.class_names == ("0", "1")
+    page = lift_report(found)
+    assert page.index(found.verdict.word) < page.index("Ways of training") < page.index("by heart")
+    for said in ("gan-swept", "Recall of each class", "nearest real" if again.gallery.kept[0].size else "copies are"):
+        assert said in page
     assert any("24 items" in note for note in found.notes)
     with pytest.raises(UserError, match="another study"):
-        lift(pictures, fit=lambda train, seed: Memoriser(train), steps=4, folds=2, cells=tmp_path / "cells")
+        lift(pictures, fit=memorise, steps=4, folds=2, cells=tmp_path / "cells")
 
 
 def test_a_gan_is_fitted_to_each_training_part(pictures: ArraySource) -> None:
@@ -156,7 +174,7 @@ def test_what_cannot_be_studied_is_one_line(pictures: ArraySource) -> None:
 
 
 def test_arms_bring_their_bases(pictures: ArraySource) -> None:
-    found = lift(pictures, fit=lambda train, seed: Memoriser(train), steps=2, folds=2, arms=["gan-mixup"])
+    found = lift(pictures, fit=memorise, steps=2, folds=2, arms=["gan-mixup"])
     assert set(found.record.measured) == {"mixup", "gan-mixup"}
 
 

@@ -83,9 +83,12 @@ class Counting:
         self.arms = ARMS
         self.calls = 0
 
-    def probabilities(self, arm: str, train: Indices, seed: int, split: int) -> Callable[[Indices], np.ndarray]:
+    def items(self, indices: Indices) -> np.ndarray:
+        return indices
+
+    def learn(self, arm: str, train: Indices, seed: int, split: int) -> Callable[[np.ndarray], np.ndarray]:
         self.calls += 1
-        return lambda indices: np.eye(2)[self.labels[indices]]
+        return lambda items: np.eye(2)[self.labels[items]]
 
     def about(self, split: int) -> dict[str, Any]:
         return {"split": split} if self.calls else {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from augan.apply.layouts import check_out, write_layout
 from augan.apply.strategy import images_to_add
@@ -25,18 +26,30 @@ class Augmented:
     """What was written.
 
     Attributes:
-        out: the copy; manifest: the list of its synthetic items (inside a folder or zip, beside an array).
+        out: the copy; manifest: the list of its synthetic items (inside a folder or zip, beside an array). Both are
+            None where nothing was written, as a study did not show that it helps.
         real: real items of each class; added: synthetic ones.
+        study: what a study showed, as plain values; None where there was none.
     """
 
-    out: Path
-    manifest: Path
+    out: Path | None
+    manifest: Path | None
     real: dict[str, int]
     added: dict[str, int]
+    study: Mapping[str, Any] | None = None
+
+    @property
+    def verdict(self) -> str | None:
+        """HELPS, NO EVIDENCE or HURTS; None without a study."""
+        return None if self.study is None else str(self.study["verdict"]["word"])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {**asdict(self), "out": str(self.out), "manifest": str(self.manifest)}
+        paths = {name: None if path is None else str(path) for name, path in vars(self).items() if name in PATHS}
+        return {**asdict(self), **paths, "verdict": self.verdict}
+
+
+PATHS = ("out", "manifest")
 
 
 def plan_additions(source: Source, strategy: str) -> dict[str, int]:
@@ -82,6 +95,8 @@ def augment(
     strategy: str = "auto",
     seed: int = 0,
     truncation: float = 1.0,
+    numbers: Mapping[str, Int64[np.ndarray, " _"]] | None = None,
+    rejected: Mapping[str, Mapping[str, int]] | None = None,
     tick: Callable[[int], None] = lambda done: None,
 ) -> Augmented:
     """Writes a copy of `source` with synthetic items of `model` added to its classes.
@@ -90,6 +105,11 @@ def augment(
     seed=seed, first=index)` makes it again), the generator's hash, and scores: the probability that a classifier of
     the real data gives its class, and its distance to the nearest real item in that classifier's features.
 
+    Args:
+        numbers: for each class, which samples to take, ascending; None takes as many as `strategy` asks for as they
+            come.
+        rejected: for each class how many others were left out, and why; goes into the manifest.
+
     Raises:
         UserError: nothing to add, `out` exists, or model and data do not fit.
     """
@@ -97,10 +117,18 @@ def augment(
     check_out(source, path)
     check_model(source, model)
     added = plan_additions(source, strategy)
+    if numbers is None:
+        ends = np.cumsum(list(added.values()))
+        numbers = {
+            name: np.arange(end - count, end) for (name, count), end in zip(added.items(), ends.tolist(), strict=True)
+        }
+    added = {name: len(chosen) for name, chosen in numbers.items()}
     count = sum(added.values())
+    if not count:
+        raise UserError("No sample passed the selection: each is unsure of its class, far from real images or a copy.")
     extractor = cached_extractor(source, source.key, cache_folder())
     items: list[dict[str, Any]] = []
-    batches = _Batches(model, source, added, seed, truncation, extractor, items, tick)
+    batches = _Batches(model, source, numbers, seed, truncation, extractor, items, tick)
 
     def manifest(names: list[str]) -> dict[str, Any]:
         return {
@@ -108,6 +136,7 @@ def augment(
             "generator": model.hash,
             "strategy": strategy,
             "truncation": truncation,
+            **({} if rejected is None else {"rejected": {name: dict(why) for name, why in rejected.items()}}),
             "features": {"name": extractor.name, "hash": extractor.hash, "accuracy": extractor.accuracy},
             "items": [{"file": name, **item} for name, item in zip(names, items, strict=True)],
         }
@@ -123,17 +152,17 @@ class _Batches:
         self,
         model: Model,
         source: Source,
-        added: dict[str, int],
+        numbers: Mapping[str, Int64[np.ndarray, " _"]],
         seed: int,
         truncation: float,
         extractor: InDomainSpace,
         items: list[dict[str, Any]],
         tick: Callable[[int], None],
     ) -> None:
-        self.model, self.source, self.added, self.seed, self.truncation = (
+        self.model, self.source, self.numbers, self.seed, self.truncation = (
             model,
             source,
-            added,
+            numbers,
             seed,
             truncation,
         )
@@ -143,19 +172,26 @@ class _Batches:
         self.real_features = extractor.features_of(source, chosen)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        generator, first = self.model.hash, 0
-        for name, count in self.added.items():
+        generator, done = self.model.hash, 0
+        for name, chosen in self.numbers.items():
+            if not len(chosen):
+                continue
             label = self.source.item.class_names.index(name) if self.labelled else None  # type: ignore[union-attr]
             classes = [name] if self.labelled else None  # the model may number its classes otherwise
-            for images, _ in self.model.stream(count, classes, self.seed, self.truncation, first, BATCH):
-                levels = from_unit(images)
-                self._score(levels, label, name, generator, first)
+            first, end = int(chosen[0]), int(chosen[-1]) + 1
+            for images, _ in self.model.stream(end - first, classes, self.seed, self.truncation, first, BATCH):
+                here = chosen[(chosen >= first) & (chosen < first + len(images))]
+                levels = from_unit(images)[here - first]
+                first += len(images)
+                if not len(levels):
+                    continue
+                self._score(levels, label, name, generator, here)
                 labels = None if label is None else np.full(len(levels), label, dtype=np.int64)
-                first += len(levels)
-                self.tick(first)
+                done += len(levels)
+                self.tick(done)
                 yield levels, labels
 
-    def _score(self, levels: np.ndarray, label: int | None, name: str, generator: str, first: int) -> None:
+    def _score(self, levels: np.ndarray, label: int | None, name: str, generator: str, here: np.ndarray) -> None:
         features = self.extractor.features(to_unit(levels))
         distances = nearest_distances(features, self.real_features)
         sure = None if label is None else self.extractor.probabilities(features)[:, label]
@@ -167,7 +203,7 @@ class _Batches:
                 {
                     "class": None if label is None else name,
                     "seed": self.seed,
-                    "index": first + row,
+                    "index": int(here[row]),
                     "generator": generator[:16],
                     "scores": scores,
                 }

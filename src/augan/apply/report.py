@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
-from PIL import Image
+from jaxtyping import Float, Int64
 
 from augan.apply.wording import describe_measure, interval
 from augan.core.files import write_text
-from augan.core.pictures import to_pillow
+from augan.core.page import notes, page, picture, table
 from augan.metrics import MEASURES, Comparison, Evaluation, Side, nearest_neighbours, realism
 
 SHOWN = 12
 NEIGHBOURS = 3
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; --real: #1b7f5c; --fake: #b3541e; }
-@media (prefers-color-scheme: dark) { :root { --real: #5fd0a6; --fake: #f0965a; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; width: 100%; } caption { text-align: left; }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.scroll { overflow-x: auto; } .soft { opacity: .75; } ul.notes { background: var(--soft); padding: .8rem 2rem; }
-.tiles { display: flex; flex-wrap: wrap; gap: .5rem; } figure { margin: 0; } figcaption { font-size: .8rem; }
-img { image-rendering: pixelated; display: block; border: 1px solid var(--line); }
-.row { display: flex; gap: .5rem; align-items: end; margin-bottom: .5rem; }
-.row > :first-child img { border: 2px solid var(--fake); }
-svg text { fill: currentColor; font-size: 11px; }
-"""
 
 
 def write_report(evaluation: Evaluation, comparison: Comparison, path: Path) -> None:
@@ -48,7 +29,7 @@ def report(evaluation: Evaluation, comparison: Comparison) -> str:
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{_summary(evaluation)}</p>",
-        _notes(evaluation),
+        notes(evaluation.notes),
         "<h2>Measures</h2>",
         _measures(evaluation),
         _omitted(evaluation),
@@ -58,10 +39,7 @@ def report(evaluation: Evaluation, comparison: Comparison) -> str:
         "<h2>What these numbers can be compared with</h2>",
         _conditions(evaluation),
     ]
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>\n<body>\n' + "\n".join(
-        [part for part in parts if part] + ["</body></html>\n"]
-    )
+    return page(title, parts)
 
 
 def _summary(evaluation: Evaluation) -> str:
@@ -72,12 +50,6 @@ def _summary(evaluation: Evaluation) -> str:
         f"{fake.images:,} {kind} against {real.images:,} of {real.of or 0:,} real images{held_out}, at {real.size} "
         f"pixels, in the features of {space['name']}."
     )
-
-
-def _notes(evaluation: Evaluation) -> str:
-    if not evaluation.notes:
-        return ""
-    return f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)}</ul>'
 
 
 def _measures(evaluation: Evaluation) -> str:
@@ -93,12 +65,7 @@ def _measures(evaluation: Evaluation) -> str:
             f'<td>{escape(meaning)} <span class="soft">({escape(source)})</span></td></tr>'
         )
     head = '<th>measure</th><th class="n">value</th><th class="n">95 % interval</th><th class="n">real images</th>'
-    return _table(f"{head}<th>meaning</th>", rows)
-
-
-def _table(head: str, rows: Iterable[str]) -> str:
-    body = "\n".join(rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+    return table(f"{head}<th>meaning</th>", rows)
 
 
 def _omitted(evaluation: Evaluation) -> str:
@@ -123,7 +90,7 @@ def _classes(evaluation: Evaluation) -> str:
         + "</tr>"
         for label, values in evaluation.by_class.items()
     ]
-    return "<h2>Classes</h2>" + _table(head, rows)
+    return "<h2>Classes</h2>" + table(head, rows)
 
 
 def _pictures(comparison: Comparison) -> list[str]:
@@ -160,7 +127,7 @@ def _tiles(comparison: Comparison, rows: Int64[np.ndarray, " n"], scores: Float[
     images = comparison.fake.images
     assert images is not None
     figures = [
-        f"<figure>{_image(images[row], f'sample {row}')}<figcaption>{scores[row]:.2f}"
+        f"<figure>{picture(images[row], f'sample {row}')}<figcaption>{scores[row]:.2f}"
         f"{_label(comparison, comparison.fake, int(row))}</figcaption></figure>"
         for row in rows
     ]
@@ -172,11 +139,11 @@ def _row(comparison: Comparison, row: int, neighbours: Int64[np.ndarray, " k"], 
     assert images is not None
     assert real.fetch is not None
     sample = (
-        f"<figure>{_image(images[row], f'sample {row}')}<figcaption>{ratio:.2f}"
+        f"<figure>{picture(images[row], f'sample {row}')}<figcaption>{ratio:.2f}"
         f"{_label(comparison, comparison.fake, row)}</figcaption></figure>"
     )
     nearest = [
-        f"<figure>{_image(image, 'a real image')}<figcaption>real{_label(comparison, real, int(index))}</figcaption>"
+        f"<figure>{picture(image, 'a real image')}<figcaption>real{_label(comparison, real, int(index))}</figcaption>"
         "</figure>"
         for image, index in zip(real.fetch(neighbours), neighbours, strict=True)
     ]
@@ -187,17 +154,6 @@ def _label(comparison: Comparison, side: Side, row: int) -> str:
     if side.labels is None or not comparison.class_names:
         return ""
     return f" {escape(comparison.class_names[int(side.labels[row])])}"
-
-
-def _image(image: UInt8[np.ndarray, "h w c"], text: str) -> str:
-    """A PNG inside the page, enlarged by whole pixels to about 72."""
-    picture = to_pillow(image) if image.shape[2] in (1, 3, 4) else Image.fromarray(image[:, :, 0])
-    file = io.BytesIO()
-    picture.save(file, format="PNG")
-    scale = max(1, round(72 / image.shape[1]))
-    data = base64.b64encode(file.getvalue()).decode()
-    size = f'width="{image.shape[1] * scale}" height="{image.shape[0] * scale}"'
-    return f'<img src="data:image/png;base64,{data}" {size} alt="{escape(text)}">'
 
 
 def _spectra(comparison: Comparison) -> str:
@@ -245,4 +201,4 @@ def _conditions(evaluation: Evaluation) -> str:
         f"<tr><td>made with</td><td>{escape(made)}</td></tr>",
     ]
     text = "<p>With numbers whose first rows here are equal, and with no others.</p>"
-    return text + _table("<th>what</th><th>here</th>", rows)
+    return text + table("<th>what</th><th>here</th>", rows)

@@ -9,16 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from augan.augment.pictures import CHEAP, GENERATIVE, Maker, PictureTask, fit_gan
+from augan.augment.heldout import Holdout, array_holdout, check_leaks, open_holdout, second_opinion
+from augan.augment.makers import Fit, Gallery, Labels, fit_autoencoder, fit_gan, load_gallery, save_gallery
+from augan.augment.pictures import CHEAP, GENERATIVE, PictureTask
 from augan.augment.study import CONTROL, LEAST_IN_CLASS, Outcome, Plan, Record, Task, conduct
 from augan.augment.tables import EstimatorTask
-from augan.augment.verdict import NOTHING_LEFT, Verdict, best_cheap, compare, judge
+from augan.augment.twins import groups_of, twins_within
+from augan.augment.verdict import NOTHING_LEFT, Verdict, best_cheap, compare, judge, with_second_opinion
 from augan.core.errors import UserError
 from augan.core.files import write_json
-from augan.data import Source, class_counts
+from augan.data import class_counts
 from augan.data import open as open_source
 
 WARN_IN_CLASS = 50
+HELD_OUT_SEEDS = 3
+MOST_COMPARED = 50_000
+"""Up to so many items are compared with one another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +35,14 @@ class Lift:
         verdict: HELPS, NO EVIDENCE or HURTS, and why.
         record: every outcome; notes: what the reader should know about the data.
         settings: what repeats the study.
+        gallery: pictures of the first split's synthetic images; None where none were made.
     """
 
     verdict: Verdict
     record: Record
     notes: tuple[str, ...]
     settings: Mapping[str, Any]
+    gallery: Gallery | None = None
 
     def table(self) -> list[dict[str, Any]]:
         """A row an arm: means over splits, and the difference from the best arm without a generator."""
@@ -72,9 +80,11 @@ def lift(
     *,
     classifier: Any = None,
     samplers: Mapping[str, Any] | None = None,
-    fit: Callable[[Source, int], Maker] | None = None,
+    fit: Fit | None = None,
+    autoencoder: Fit | None = None,
     arms: Sequence[str] | None = None,
     groups: Any = None,
+    holdout: Any = None,
     minutes: float = 1.0,
     steps: int = 1000,
     folds: int = 5,
@@ -82,6 +92,7 @@ def lift(
     seeds: int = 1,
     seed: int = 0,
     ratio: float = 1.0,
+    wanted: Callable[[Labels], Mapping[int, int]] | None = None,
     flip: bool = False,
     force: bool = False,
     cells: Path | str | None = None,
@@ -90,38 +101,50 @@ def lift(
     """Whether a generator's items make a better classifier, tested on real items that neither has seen.
 
     Images (whatever `augan.open` takes) are judged with a small convolutional classifier of `steps` steps, whatever
-    the arm: real images, five ways to make more of them without a generator, and samples of a GAN that is trained for
-    `minutes` on each training part. With a `classifier` or `samplers`, `data` is an array (n, ...) with `labels`, and
-    any classifier with fit and predict_proba and any sampler with fit_resample are judged: augan's own GAN need not be
-    among them.
+    the arm: real images, six ways to make more of them without a generator, samples of a variational autoencoder, and
+    samples of a GAN; both are trained for `minutes` on each training part. With a `classifier` or `samplers`, `data`
+    is an array (n, ...) with `labels`, and any classifier with fit and predict_proba and any sampler with fit_resample
+    are judged: augan's own GAN need not be among them.
 
     Args:
         data, labels: a source with labels, or arrays.
         classifier: a scikit-learn classifier; for arrays of two dimensions a random forest where None is given.
         samplers: by name; `{"gan": GANSampler()}` for arrays of two dimensions where None is given.
-        fit: another way to get a maker of images from a training part.
+        fit, autoencoder: other ways to get a maker of images from a training part.
         arms: which to measure; None for all.
         groups: (n,), items that belong together (a patient, a speaker): no group is on both sides of a split.
-        minutes: for the GAN of each split.
+        holdout: labelled data that takes no part in the study. The best arm with samples and its rival, trained on all
+            of the data, are compared on it; HELPS does not stand where it shows a loss.
+        minutes: for each GAN and each autoencoder of each split.
         folds, repeats, seeds: how many splits, and trainings in each.
         ratio: synthetic images of a class for each of the largest class's.
+        wanted: instead of it, a function from the labels of a training part to numbers of synthetic images.
         flip: whether mirrored images keep their label.
-        force: go on with classes of fewer than 20 items.
+        force: go on with classes of fewer than 20 items, and with held-out items that are in the data, too.
         cells: a folder where outcomes are kept, so that a study that was stopped goes on.
         tell: is told each outcome.
 
     Raises:
         UserError: no labels, one class, classes that are too small, an unknown arm, a sampler that does not follow the
-            contract.
+            contract, held-out items of other shapes or classes or such as are in the data, too.
     """
     plan = Plan(folds=folds, repeats=repeats, seeds=seeds, seed=seed)
     marks = None if groups is None else np.asarray(groups)
     task: Task
+    held: Holdout | None = None
     if classifier is not None or samplers is not None or (isinstance(data, np.ndarray) and data.ndim == 2):
         task = _estimator_task(data, labels, classifier, samplers, marks)
+        if holdout is not None:
+            held = array_holdout(np.asarray(data), task.class_names, holdout)
     else:
-        task = _picture_task(data, labels, fit or fit_gan(minutes=minutes), steps, ratio, flip, marks)
+        makers = (fit or fit_gan(minutes=minutes), autoencoder or fit_autoencoder(minutes=minutes))
+        task = _picture_task(data, labels, makers, steps, ratio, wanted, flip, marks)
+        if holdout is not None:
+            held = open_holdout(task.source, holdout)
     notes = _examined(task, force, plan)
+    notes += _kept_together(task)
+    if held is not None:
+        notes += check_leaks(task.items(np.arange(len(task.labels))), held, force)
     chosen = _chosen_arms(task, arms)
     settings = {
         "data": task.key,
@@ -136,21 +159,60 @@ def lift(
         "arms": list(chosen),
     }
     folder = None if cells is None else _checked_cells(Path(cells), settings)
-    cheap = [name for name in chosen if not task.arms[name].generative]
+    record = _conducted(task, plan, chosen, folder, tell)
+    memorised = [text for row in record.about for text in row.get("memorised", ())][:1]
+    verdict = judge(record, memorised)
+    if held is not None and verdict.arm is not None:
+        opinion = second_opinion(task, held, verdict.arm, verdict.rival, max(seeds, HELD_OUT_SEEDS), seed)
+        verdict = with_second_opinion(verdict, opinion)
+    return Lift(verdict=verdict, record=record, notes=notes, settings=settings, gallery=_gallery(task, folder))
+
+
+def _conducted(
+    task: Task, plan: Plan, arms: Sequence[str], folder: Path | None, tell: Callable[[Outcome], None]
+) -> Record:
+    """Arms without a generator first; the others only where something is left to gain."""
+    cheap = [name for name in arms if not task.arms[name].generative]
     record = conduct(task, plan, cheap, cells=folder, tell=tell)
     best = float(record.scores(best_cheap(record)).mean())
-    if len(cheap) < len(chosen) and 1 - best > NOTHING_LEFT:
-        others = [name for name in chosen if name not in cheap]
-        more = conduct(task, plan, others, cells=folder, tell=tell)
-        record = Record(
-            plan=plan,
-            outcomes=(*record.outcomes, *more.outcomes),
-            about=more.about,
-            arms=task.arms,
-            class_names=task.class_names,
-        )
-    memorised = [text for row in record.about for text in row.get("memorised", ())][:1]
-    return Lift(verdict=judge(record, memorised), record=record, notes=notes, settings=settings)
+    if len(cheap) == len(arms) or 1 - best <= NOTHING_LEFT:
+        return record
+    more = conduct(task, plan, [name for name in arms if name not in cheap], cells=folder, tell=tell)
+    return Record(
+        plan=plan,
+        outcomes=(*record.outcomes, *more.outcomes),
+        about=more.about,
+        arms=task.arms,
+        class_names=task.class_names,
+    )
+
+
+def _kept_together(task: Task) -> tuple[str, ...]:
+    """Puts pictures that repeat one another into one group, and says so. Equal rows of a table may be two cases."""
+    if task.items(np.zeros(1, np.int64)).ndim != 4:
+        return ()
+    if len(task.labels) > MOST_COMPARED:
+        return (f"Of more than {MOST_COMPARED:,} images, repeated ones are not looked for.",)
+    found = twins_within(task.items(np.arange(len(task.labels))))
+    if not len(found):
+        return ()
+    task.groups = groups_of(len(task.labels), found.pairs, task.groups)
+    return (
+        f"{len(found):,} pairs of images are the same ({len(found.exact):,} exactly, {len(found.near):,} nearly): such "
+        "images stay on one side of every split.",
+    )
+
+
+def _gallery(task: Task, folder: Path | None) -> Gallery | None:
+    """Of this session's training, or of the one that wrote the cells."""
+    found: Gallery | None = getattr(task, "gallery", None)
+    path = None if folder is None else folder / "gallery.npz"
+    if path is not None:
+        if found is not None:
+            save_gallery(found, path)
+        elif path.exists():
+            return load_gallery(path)
+    return found
 
 
 def _estimator_task(
@@ -182,16 +244,20 @@ def _estimator_task(
 def _picture_task(
     data: Any,
     labels: Any,
-    fit: Callable[[Source, int], Maker],
+    makers: tuple[Fit, Fit],
     steps: int,
     ratio: float,
+    wanted: Callable[[Labels], Mapping[int, int]] | None,
     flip: bool,
     groups: np.ndarray | None,
 ) -> PictureTask:
     source = open_source(data if labels is None else (data, labels))
     if source.labels is None or not class_counts(source):
         raise UserError(f"{source.name} has no labels: there is no classifier to help.")
-    return PictureTask(source, fit, steps=steps, ratio=ratio, flip=flip, groups=groups)
+    fit, autoencoder = makers
+    return PictureTask(
+        source, fit, autoencoder=autoencoder, steps=steps, ratio=ratio, wanted=wanted, flip=flip, groups=groups
+    )
 
 
 def _examined(task: Task, force: bool, plan: Plan) -> tuple[str, ...]:

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float
 
-from augan.augment.selection import Selection, Side, select
+from augan.augment.makers import Fit, Gallery, Images, Labels, Synthetic, synthesise, wanted_of
+from augan.augment.statistics import balanced_accuracy, brier
 from augan.augment.study import CONTROL, Arm, Indices
 from augan.baselines import Lesson, train_classifier
-from augan.checkpoint import Model
-from augan.core.config import override
-from augan.core.item import from_unit, to_unit
 from augan.core.rng import derive, numpy_stream
-from augan.data import Source, class_counts, subset
-from augan.metrics import InDomainSpace, train_extractor
-from augan.recipes import Budget, recipe_config
-from augan.training import Trainer
+from augan.data import Source, subset
 
-OVERSUPPLY = 3
-"""Candidates made for each synthetic image that is wanted."""
-COPIES = 0.1
-"""From this share of copies among candidates on, a generator is said to know its images by heart."""
 MIXUP_ALPHA = 0.2
 SMOTE_NEIGHBOURS = 5
-CROSS_FOLDS = 2
-BATCH = 64
+INNER = 4
+"""One part in so many of the training items judges the ways of use among which 'gan-swept' chooses."""
 
 ARMS: dict[str, Arm] = {
     "real": Arm(meaning="the real images as they are"),
@@ -41,219 +30,228 @@ ARMS: dict[str, Arm] = {
     "oversampling": Arm(meaning="classical, classes drawn equally often"),
     "smote": Arm(meaning="classical, classes filled up with images between neighbours"),
     "mixup": Arm(meaning="classical, pairs mixed, and deferred weights (mixup-DRW)"),
+    "vae": Arm(
+        meaning="classical, samples of an autoencoder beside", generative=True, base="classical", reference=True
+    ),
     "gan-raw": Arm(meaning="real images and samples as they come", generative=True, base="real"),
     "gan-selected": Arm(meaning="real images and selected samples", generative=True, base="real"),
     "gan-classical": Arm(meaning="classical, selected samples beside", generative=True, base="classical"),
+    "gan-soft": Arm(meaning="the same, labelled by what classifiers believe", generative=True, base="classical"),
     "gan-first": Arm(meaning="classical, selected samples in the first half", generative=True, base="classical"),
     "gan-mixup": Arm(meaning="mixup-DRW, selected samples beside", generative=True, base="mixup"),
+    "gan-swept": Arm(meaning="the use that an inner split likes best", generative=True, base="classical"),
 }
 CHEAP = tuple(name for name, arm in ARMS.items() if not arm.generative)
 GENERATIVE = tuple(name for name, arm in ARMS.items() if arm.generative)
 
 
-@runtime_checkable
-class Maker(Protocol):
-    """Makes items of a class, once it has learnt from a training set."""
-
-    def make(self, label: int, count: int, seed: int) -> UInt8[np.ndarray, "n h w c"]:
-        """`count` images of the class."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Synthetic:
-    """What a maker gave for one training set.
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """A way to learn from selected samples beside real images.
 
     Attributes:
-        images, labels: all candidates; selection: which of them are used.
-        wanted: how many of each class.
+        base: the arm without them.
+        share: of the selected samples; weight: of each one's loss.
+        soft: whether they are labelled by what classifiers of real images believe.
+        first: whether they are there in the first half of the steps only.
     """
 
-    images: UInt8[np.ndarray, "n h w c"]
-    labels: Int64[np.ndarray, " n"]
-    selection: Selection
-    wanted: Mapping[int, int]
+    base: str = "classical"
+    share: float = 1.0
+    weight: float = 1.0
+    soft: bool = False
+    first: bool = False
 
-    def raw(self) -> tuple[np.ndarray, np.ndarray]:
-        """As many of each class as are wanted, unselected."""
-        rows = np.concatenate([np.flatnonzero(self.labels == label)[:n] for label, n in self.wanted.items()])
-        return self.images[rows], self.labels[rows]
 
-    def selected(self) -> tuple[np.ndarray, np.ndarray]:
-        """The selected ones."""
-        return self.images[self.selection.kept], self.labels[self.selection.kept]
-
-    def memorised(self) -> list[str]:
-        """What speaks for copies of training images, in sentences."""
-        share = float((self.selection.fates == "copy").mean()) if len(self.labels) else 0.0
-        if share <= COPIES:
-            return []
-        return [
-            f"The generator copies: {share:.0%} of its images are as near to a training image as 1 % of real images "
-            "are to another."
-        ]
+USES: dict[str, Use] = {
+    "gan-selected": Use(base="real"),
+    "gan-classical": Use(),
+    "gan-soft": Use(soft=True),
+    "gan-first": Use(base="deferred", first=True),
+    "gan-mixup": Use(base="mixup"),
+}
+SWEPT = (
+    Use(),
+    Use(weight=0.3),
+    Use(share=0.3),
+    Use(soft=True, weight=0.5),
+    Use(base="deferred", first=True),
+    Use(base="mixup", weight=0.3),
+)
+"""Among these 'gan-swept' chooses."""
 
 
 class PictureTask:
     """A source with labels, a classifier of `steps` steps, and a way to fit a maker to a part of the source.
 
     Args:
-        fit: (training part, seed) -> Maker.
-        ratio: synthetic images of a class beside the largest class's real ones: at 1, each class is raised to the
-            size of the largest class and, where it is as large already, gets as many as it has.
+        fit: (training part, seed) -> Maker of the arms with a GAN.
+        autoencoder: the same for the arm 'vae'; None leaves it out.
+        wanted: how many synthetic images each class of a training part gets, by its labels; None: at `ratio` 1, each
+            class is raised to the size of the largest class and, where it is as large already, gets as many as it has.
         flip: whether mirrored images keep their label.
     """
 
     def __init__(
         self,
         source: Source,
-        fit: Callable[[Source, int], Maker] | None,
+        fit: Fit | None,
         *,
+        autoencoder: Fit | None = None,
         steps: int = 1000,
         ratio: float = 1.0,
+        wanted: Callable[[Labels], Mapping[int, int]] | None = None,
         flip: bool = False,
         groups: np.ndarray | None = None,
     ) -> None:
         assert source.labels is not None
-        self.source, self.fit, self.steps, self.ratio, self.flip = source, fit, steps, ratio, flip
+        self.source, self.fit, self.autoencoder = source, fit, autoencoder
+        self.steps, self.flip = steps, flip
+        self.wanted = wanted or (lambda labels: wanted_of(labels, ratio))
         self.labels = source.labels.astype(np.int64)
         self.class_names = source.item.class_names or ()
         self.groups, self.key = groups, source.key
-        self.arms: Mapping[str, Arm] = ARMS if fit is not None else {name: ARMS[name] for name in CHEAP}
-        self._made: tuple[int, Synthetic] | None = None
+        names = [name for name in ARMS if fit is not None or name in CHEAP]
+        self.arms: Mapping[str, Arm] = {name: ARMS[name] for name in names if name != "vae" or autoencoder is not None}
+        self.gallery: Gallery | None = None
+        self._made: dict[str, tuple[int, Synthetic]] = {}
         self._about: dict[int, dict[str, Any]] = {}
 
-    def probabilities(self, arm: str, train: Indices, seed: int, split: int) -> Callable[[Indices], np.ndarray]:
+    def items(self, indices: Indices) -> Images:
+        """The images with these numbers."""
+        return self.source.items(indices)
+
+    def learn(self, arm: str, train: Indices, seed: int, split: int) -> Callable[[Images], np.ndarray]:
         """Trains the small classifier on the arm's lesson."""
         images, labels = self.source.items(train), self.labels[train]
         if arm == CONTROL:
             seed = derive(seed, "control") % 2**32
-        lesson = self._lesson(arm, images, labels, train, seed, split)
-        learnt = train_classifier(lesson, self.steps, seed)
-        return lambda indices: learnt.predict_proba(self.source.items(indices))
+        if arm == "gan-swept":
+            lesson = self._swept(images, labels, train, seed, split)
+        else:
+            lesson = self._lesson(arm, images, labels, train, seed, split)
+        return train_classifier(lesson, self.steps, seed).predict_proba
 
     def about(self, split: int) -> dict[str, Any]:
-        """Rejections of the split's generator."""
+        """Rejections of the split's generator, and what speaks for copies."""
         return self._about.get(split, {})
 
     # ------------------------------------------------------------------ lessons
 
-    def _lesson(
-        self, arm: str, images: np.ndarray, labels: np.ndarray, train: Indices, seed: int, split: int
-    ) -> Lesson:
+    def _lesson(self, arm: str, images: Images, labels: Labels, train: Indices, seed: int, split: int) -> Lesson:
+        if arm == "gan-raw":
+            return self._joined(self._plain("real", images, labels, seed), *self._synthetic("gan", train, split).raw())
+        if arm == "vae":
+            return self._joined(
+                self._plain("classical", images, labels, seed), *self._synthetic(arm, train, split).raw()
+            )
+        if arm in USES:
+            return self._used(USES[arm], images, labels, self._synthetic("gan", train, split), seed)
+        return self._plain(arm, images, labels, seed)
+
+    def _plain(self, arm: str, images: Images, labels: Labels, seed: int) -> Lesson:
+        """The lesson of an arm without a generator."""
         plain = Lesson(images=images, targets=np.eye(len(self.class_names))[labels])
         classical = replace(plain, views=True, flip=self.flip)
         inverse = _inverse_frequencies(labels, len(self.class_names))
-        mixed = replace(classical, mixup=MIXUP_ALPHA, deferred=inverse)
-        without: dict[str, Callable[[], Lesson]] = {
+        lessons: dict[str, Callable[[], Lesson]] = {
             "real": lambda: plain,
             "classical": lambda: classical,
             CONTROL: lambda: classical,
             "weights": lambda: replace(classical, weights=inverse[labels]),
             "deferred": lambda: replace(classical, deferred=inverse),
             "oversampling": lambda: replace(classical, chances=inverse[labels]),
-            "smote": lambda: _joined(classical, *_between(images, labels, seed)),
-            "mixup": lambda: mixed,
+            "smote": lambda: self._joined(classical, *_between(images, labels, seed)),
+            "mixup": lambda: replace(classical, mixup=MIXUP_ALPHA, deferred=inverse),
         }
-        if arm in without:
-            return without[arm]()
-        made = self._synthetic(train, split)
-        if arm == "gan-raw":
-            return _joined(plain, *made.raw())
-        if arm == "gan-first":
-            return replace(classical, deferred=inverse, before=_joined(classical, *made.selected()))
-        beside = {"gan-selected": plain, "gan-classical": classical, "gan-mixup": mixed}
-        return _joined(beside[arm], *made.selected())
+        return lessons[arm]()
+
+    def _used(self, use: Use, images: Images, labels: Labels, made: Synthetic, seed: int) -> Lesson:
+        """Real images, and selected samples in this way."""
+        kept = made.selection.kept
+        if use.share < 1:
+            random = numpy_stream(seed, "share")
+            kept = np.sort(random.permutation(kept)[: round(use.share * len(kept))])
+        beliefs = made.beliefs[kept] if use.soft else None
+        base = self._plain(use.base, images, labels, seed)
+        given = (made.images[kept], made.labels[kept])
+        if use.first:
+            return replace(base, before=self._joined(replace(base, deferred=None), *given, use.weight, beliefs))
+        return self._joined(base, *given, use.weight, beliefs)
+
+    def _swept(self, images: Images, labels: Labels, train: Indices, seed: int, split: int) -> Lesson:
+        """The lesson of the use that does best on a quarter of the training items, at half the steps.
+
+        The generator has seen that quarter, too; selection leaves copies of it out.
+        """
+        made = self._synthetic("gan", train, split)
+        inner = _inner_part(labels, seed)
+        scores = []
+        for use in SWEPT:
+            lesson = self._used(use, images[~inner], labels[~inner], made, seed)
+            found = train_classifier(lesson, max(1, self.steps // 2), seed).predict_proba(images[inner])
+            truth, classes = labels[inner], len(self.class_names)
+            scores.append((balanced_accuracy(truth, found.argmax(1), classes), -brier(truth, found)))
+        best = SWEPT[max(range(len(SWEPT)), key=lambda row: scores[row])]
+        self._about.setdefault(split, {})["use"] = {**vars(best)}
+        return self._used(best, images, labels, made, seed)
+
+    def _joined(
+        self,
+        lesson: Lesson,
+        images: Images,
+        labels: Labels,
+        weight: float = 1.0,
+        beliefs: Float[np.ndarray, "n k"] | None = None,
+    ) -> Lesson:
+        """A lesson with more images, whose losses count `weight`."""
+        targets = np.eye(lesson.targets.shape[1])[labels] if beliefs is None else beliefs
+        weights = lesson.weights
+        if weights is None and weight != 1:
+            weights = np.ones(len(lesson.images))
+        if weights is not None:
+            weights = np.concatenate([weights, np.full(len(images), weight)])
+        return replace(
+            lesson,
+            images=np.concatenate([lesson.images, images]),
+            targets=np.concatenate([lesson.targets, targets]),
+            weights=weights,
+        )
 
     # ------------------------------------------------------------------ synthetic images
 
-    def _synthetic(self, train: Indices, split: int) -> Synthetic:
-        if self._made is None or self._made[0] != split:
-            self._made = None  # the one before need not stay in memory meanwhile
-            assert self.fit is not None
+    def _synthetic(self, kind: str, train: Indices, split: int) -> Synthetic:
+        if kind not in self._made or self._made[kind][0] != split:
+            self._made.pop(kind, None)  # the one before need not stay in memory meanwhile
+            fit = self.autoencoder if kind == "vae" else self.fit
+            assert fit is not None
             part = subset(self.source, train)
-            made = synthesise(part, self.fit(part, split), self.ratio, seed=split)
-            self._made = (split, made)
-            self._about[split] = {
-                "memorised": made.memorised(),
-                "rejected": {self.class_names[label]: found for label, found in made.selection.rejected.items()},
-                "kept": {
-                    self.class_names[label]: int((made.labels[made.selection.kept] == label).sum())
-                    for label in made.wanted
-                },
-            }
-        return self._made[1]
+            held = np.setdiff1d(np.arange(len(self.labels)), train)
+            new = (self.source.items(held), self.labels[held])
+            made = synthesise(part, fit(part, split), self.wanted(self.labels[train]), split, new)
+            self._made[kind] = (split, made)
+            if kind == "gan":
+                self._about.setdefault(split, {}).update(made.about(self.class_names))
+                self.gallery = self.gallery or made.gallery
+        return self._made[kind][1]
 
 
-def wanted_of(labels: Int64[np.ndarray, " n"], ratio: float) -> dict[int, int]:
-    """How many synthetic images each class gets: what it lacks to the largest class, and at least `ratio` times its
-    own; times `ratio`."""
-    counts = np.bincount(labels)
-    largest = int(counts.max())
-    return {label: round(ratio * max(largest - count, count)) for label, count in enumerate(counts.tolist()) if count}
-
-
-def synthesise(train: Source, maker: Maker, ratio: float, seed: int = 0) -> Synthetic:
-    """Makes more candidates than are wanted, and selects by features and classifiers that know the real images only."""
-    assert train.labels is not None
-    labels = np.asarray(train.labels, np.int64)
-    wanted = wanted_of(labels, ratio)
-    images = np.concatenate([maker.make(label, OVERSUPPLY * count, seed) for label, count in wanted.items()])
-    asked = np.concatenate([np.full(OVERSUPPLY * count, label) for label, count in wanted.items()]).astype(np.int64)
-    real, candidates = judged(train, images, asked, seed)
-    return Synthetic(images=images, labels=asked, selection=select(real, candidates, wanted, seed), wanted=wanted)
-
-
-def judged(train: Source, images: np.ndarray, asked: np.ndarray, seed: int) -> tuple[Side, Side]:
-    """Real and synthetic images as two classifiers see them, each of which learnt from one half of the real ones.
-
-    A real image is judged by the classifier that did not learn from it, a synthetic one by both. Features are those
-    of the first one's network; the halves share every class.
-    """
-    labels = np.asarray(train.labels, np.int64)
-    half = _halves(labels, seed)
-    spaces = [train_extractor(subset(train, np.flatnonzero(half != part)), seed=seed) for part in range(CROSS_FOLDS)]
-    real = train.items(np.arange(len(train)))
-    features = [_features(space, real) for space in spaces]
-    made = [_features(space, images) for space in spaces]
-    own = np.where(half[:, None] == 0, spaces[0].probabilities(features[0]), spaces[1].probabilities(features[1]))
-    theirs = (spaces[0].probabilities(made[0]) + spaces[1].probabilities(made[1])) / CROSS_FOLDS
-    return (
-        Side(features=np.concatenate(features, 1), labels=labels, probabilities=own),
-        Side(features=np.concatenate(made, 1), labels=asked, probabilities=theirs),
-    )
-
-
-def _features(space: InDomainSpace, images: np.ndarray) -> Float[np.ndarray, "n d"]:
-    return space.features(to_unit(images))
-
-
-def _halves(labels: np.ndarray, seed: int) -> Int64[np.ndarray, " n"]:
-    """0 or 1 for each item, evenly within each class."""
-    half = np.zeros(len(labels), np.int64)
+def _inner_part(labels: Labels, seed: int) -> np.ndarray:
+    """Whether each item judges: a quarter of each class, and at least one of two."""
+    chosen = np.zeros(len(labels), bool)
     for label in np.unique(labels):
-        members = numpy_stream(seed, "halves", int(label)).permutation(np.flatnonzero(labels == label))
-        half[members[::2]] = 1
-    return half
+        members = numpy_stream(seed, "inner", int(label)).permutation(np.flatnonzero(labels == label))
+        chosen[members[: max(1, len(members) // INNER) if len(members) > 1 else 0]] = True
+    return chosen
 
 
-def _inverse_frequencies(labels: np.ndarray, classes: int) -> Float[np.ndarray, " k"]:
+def _inverse_frequencies(labels: Labels, classes: int) -> Float[np.ndarray, " k"]:
     """n / (k n_class); 0 for a class that is not there."""
     counts = np.bincount(labels, minlength=classes)
     return np.where(counts > 0, len(labels) / (np.maximum(counts, 1) * (counts > 0).sum()), 0.0)
 
 
-def _joined(lesson: Lesson, images: np.ndarray, labels: np.ndarray) -> Lesson:
-    """A lesson with more images."""
-    targets = np.eye(lesson.targets.shape[1])[labels]
-    return replace(
-        lesson,
-        images=np.concatenate([lesson.images, images]),
-        targets=np.concatenate([lesson.targets, targets]),
-    )
-
-
-def _between(images: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _between(images: Images, labels: Labels, seed: int) -> tuple[Images, Labels]:
     """SMOTE on pixels (Chawla et al. 2002): smaller classes are filled up with points between an image and one of its
     five nearest neighbours of the class."""
     counts = np.bincount(labels)
@@ -276,47 +274,3 @@ def _between(images: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndar
         made.append(points.round().astype(np.uint8).reshape(missing, *images.shape[1:]))
         marks.append(np.full(missing, label, labels.dtype))
     return np.concatenate(made), np.concatenate(marks)
-
-
-class GANMaker:
-    """Samples of a conditional model; classes are numbered as in its training part."""
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-
-    def make(self, label: int, count: int, seed: int) -> UInt8[np.ndarray, "n h w c"]:
-        """Samples of the class."""
-        parts = [from_unit(images) for images, _ in self.model.stream(count, [label], seed, batch=256)]
-        item = self.model.item
-        return np.concatenate([np.empty((0, item.height, item.width, item.channels), np.uint8), *parts])
-
-
-def train_on(
-    source: Source,
-    *,
-    minutes: float | None = None,
-    steps: int | None = None,
-    seed: int = 0,
-    settings: Sequence[str] = (),
-    recipe: str = "auto",
-) -> Model:
-    """The model of a GAN that learnt from a source for `minutes`, or `steps` rounds, in a folder that is gone
-    afterwards."""
-    images = None if steps is None else steps * BATCH
-    config = recipe_config(
-        recipe, source.item, len(source), class_counts(source), Budget(minutes=minutes, images=images)
-    )
-    config = override(config, [f"seed={seed}", *settings])
-    with tempfile.TemporaryDirectory() as name:
-        return Trainer(source, config, Path(name) / "run").run().load()
-
-
-def fit_gan(
-    *, minutes: float | None = None, steps: int | None = None, settings: Sequence[str] = (), recipe: str = "auto"
-) -> Callable[[Source, int], Maker]:
-    """What `PictureTask` asks for: a GAN trained on each training part."""
-
-    def fit(train: Source, seed: int) -> Maker:
-        return GANMaker(train_on(train, minutes=minutes, steps=steps, seed=seed, settings=settings, recipe=recipe))
-
-    return fit

@@ -14,7 +14,7 @@ from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval
 
-from augan.augment.pictures import GANMaker, judged
+from augan.augment.makers import GANMaker, Judges, train_on
 from augan.augment.rows import fit_rows
 from augan.augment.selection import Side, select
 from augan.core.errors import UserError
@@ -142,13 +142,12 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
         chosen: Chosen = np.arange(len(made))
         rejected: dict[int, Any] = {}
         if self.select:
-            chosen, rejected = _chosen(*judged(source, made, asked, seed), wanted, seed)
+            judges = Judges(source, seed)
+            chosen, rejected = _chosen(judges.real, judges.side(made, asked), wanted, seed)
         assert source.origin is not None
         return to_stored(made[chosen], source.item, source.origin).astype(X.dtype), asked[chosen], rejected
 
     def _train(self, source: Any, seed: int) -> Any:
-        from augan.augment.pictures import train_on
-
         steps = None if self.minutes is not None else self.max_steps or DEFAULT_STEPS
         return train_on(source, minutes=self.minutes, steps=steps, seed=seed)
 

@@ -84,6 +84,20 @@ def select(real: Side, candidates: Side, wanted: Mapping[int, int], seed: int = 
     return Selection(kept=chosen.astype(np.int64), fates=fates, rejected=rejected)
 
 
+def copy_limits(real: Side) -> dict[int, float]:
+    """For each class the distance below which an item is called a copy of a real one: the closest hundredth of real
+    items are no farther from one another, exact repetitions aside."""
+    return {int(label): _copy_limit(real.of(int(label)).features) for label in np.unique(real.labels)}
+
+
+def _copy_limit(features: Float[np.ndarray, "n d"]) -> float:
+    if len(features) <= NEIGHBOURS:
+        return 0.0
+    nearest = neighbour_radii(features, 1)
+    apart = nearest[nearest > 1e-6 * max(float(nearest.max()), 1e-12)]
+    return float(np.quantile(apart, NEAR)) if len(apart) else 0.0
+
+
 def _fates(real: Side, candidates: Side, wanted: int, random: np.random.Generator) -> np.ndarray:
     count = len(candidates.labels)
     fates = np.full(count, "kept", dtype=object)
@@ -91,9 +105,7 @@ def _fates(real: Side, candidates: Side, wanted: int, random: np.random.Generato
         radii = neighbour_radii(real.features, NEIGHBOURS)
         support = _kth_distance(candidates.features, real.features, NEIGHBOURS)
         fates[support > np.quantile(radii, FAR)] = "far"
-        nearest = neighbour_radii(real.features, 1)
-        apart = nearest[nearest > 1e-6 * max(float(nearest.max()), 1e-12)]
-        limit = float(np.quantile(apart, NEAR)) if len(apart) else 0.0
+        limit = _copy_limit(real.features)
         fates[nearest_distances(candidates.features, real.features) < limit] = "copy"
         fates[candidates.sureness < np.quantile(real.sureness, UNSURE)] = "unsure"
         _drop_twins(candidates.features, fates, limit)

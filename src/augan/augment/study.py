@@ -30,11 +30,18 @@ class Arm:
         meaning: it in a few words.
         generative: whether it learns from items of a trained generator.
         base: the arm that is the same without synthetic items; its own name if there is none.
+        reference: a generative arm that is there to be beaten, beside the arms without a generator.
     """
 
     meaning: str
     generative: bool = False
     base: str = ""
+    reference: bool = False
+
+    @property
+    def contends(self) -> bool:
+        """Whether a verdict may speak for it."""
+        return self.generative and not self.reference
 
 
 @runtime_checkable
@@ -47,8 +54,12 @@ class Task(Protocol):
     arms: Mapping[str, Arm]
     key: str
 
-    def probabilities(self, arm: str, train: Indices, seed: int, split: int) -> Callable[[Indices], np.ndarray]:
-        """Learns from the items `train`, and gives class probabilities (m, k) of any others."""
+    def items(self, indices: Indices) -> np.ndarray:
+        """(b,) indices to (b, ...)."""
+        ...
+
+    def learn(self, arm: str, train: Indices, seed: int, split: int) -> Callable[[np.ndarray], np.ndarray]:
+        """Learns from the items `train`, and gives class probabilities (m, k) of any items (m, ...)."""
         ...
 
     def about(self, split: int) -> dict[str, Any]:
@@ -173,8 +184,8 @@ def splits_of(
             missing = np.setdiff1d(np.unique(labels), labels[train])
             if len(missing):
                 raise UserError(
-                    "All items of a class are in one group, so that no split has it on both sides. Give fewer folds, "
-                    "or other groups."
+                    "All items of a class are in one group, or repeat one another, so that no split has it on both "
+                    "sides. Give fewer folds, or other groups."
                 )
             yield train.astype(np.int64), test.astype(np.int64)
 
@@ -199,8 +210,8 @@ def conduct(
                 path = None if cells is None else cells / f"{arm}-{split}-{seed}.json"
                 outcome = _kept(path)
                 if outcome is None:
-                    learnt = task.probabilities(arm, train, derive(plan.seed, "arm", split, seed), split)
-                    outcome = Outcome.of(arm, split, seed, task.labels[test], learnt(test))
+                    learnt = task.learn(arm, train, derive(plan.seed, "arm", split, seed), split)
+                    outcome = Outcome.of(arm, split, seed, task.labels[test], learnt(task.items(test)))
                     if path is not None:
                         write_json(path, asdict(outcome))
                 outcomes.append(outcome)

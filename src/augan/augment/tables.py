@@ -45,7 +45,7 @@ class EstimatorTask:
         for method in ("fit", "predict_proba"):
             if not hasattr(classifier, method):
                 raise UserError(f"The classifier {type(classifier).__name__} has no {method}.")
-        self.items, self.labels, self.class_names = items, labels, class_names
+        self._items, self.labels, self.class_names = items, labels, class_names
         self.classifier, self.samplers, self.groups = classifier, dict(samplers), groups
         self.key = hashlib.sha256(np.ascontiguousarray(items).tobytes() + labels.tobytes()).hexdigest()
         arms: dict[str, Arm] = {
@@ -64,10 +64,14 @@ class EstimatorTask:
         self.arms: Mapping[str, Arm] = arms
         self._about: dict[int, dict[str, Any]] = {}
 
-    def probabilities(self, arm: str, train: Indices, seed: int, split: int) -> Callable[[Indices], np.ndarray]:
+    def items(self, indices: Indices) -> np.ndarray:
+        """The items with these numbers."""
+        return self._items[indices]
+
+    def learn(self, arm: str, train: Indices, seed: int, split: int) -> Callable[[np.ndarray], np.ndarray]:
         """Fits the classifier on what the arm's sampler makes of the training items."""
         seed = (derive(seed, "control") if arm == CONTROL else seed) % 2**31
-        items, labels = self._resampled(arm, self.items[train], self.labels[train], seed)
+        items, labels = self._resampled(arm, self._items[train], self.labels[train], seed)
         weights = {}
         if arm == "weights":
             counts = np.bincount(labels)
@@ -75,9 +79,9 @@ class EstimatorTask:
         learnt = _seeded(self.classifier, seed).fit(items, labels, **weights)
         known = np.asarray(learnt.classes_, np.int64) if hasattr(learnt, "classes_") else np.unique(labels)
 
-        def judge(indices: Indices) -> np.ndarray:
-            found = np.zeros((len(indices), len(self.class_names)))
-            found[:, known] = learnt.predict_proba(self.items[indices])
+        def judge(others: np.ndarray) -> np.ndarray:
+            found = np.zeros((len(others), len(self.class_names)))
+            found[:, known] = learnt.predict_proba(others)
             return found
 
         return judge
@@ -107,10 +111,10 @@ class EstimatorTask:
 
     def _checked(self, arm: str, made: Any) -> tuple[np.ndarray, np.ndarray]:
         items, labels = np.asarray(made[0]), np.asarray(made[1])
-        if len(items) != len(labels) or items.shape[1:] != self.items.shape[1:]:
+        if len(items) != len(labels) or items.shape[1:] != self._items.shape[1:]:
             raise UserError(
                 f"Sampler '{arm}' gave items of shape {items.shape} and {len(labels)} labels for items of shape "
-                f"{self.items.shape[1:]}."
+                f"{self._items.shape[1:]}."
             )
         return items, labels
 

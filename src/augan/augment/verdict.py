@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from augan.augment.heldout import SecondOpinion
 from augan.augment.statistics import Difference, difference, holm
 from augan.augment.study import CONTROL, Record
 
@@ -18,8 +19,6 @@ RECALL_MARGIN = 0.05
 """How much recall a class may lose on average."""
 BRIER_MARGIN = 0.01
 NOTHING_LEFT = 0.005
-COPYING = -3.0
-"""Values of C_T below are copying (arXiv:2004.05675)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +33,7 @@ class Verdict:
         over_rival, over_base: the arm's balanced accuracy less that of the rival, and less that of the same training
             without synthetic items.
         control: the A/A control's less its base's: what chance alone gives.
+        second: what held-out data say of the arm and the rival, where there are any.
     """
 
     word: Word
@@ -43,6 +43,7 @@ class Verdict:
     over_rival: Difference | None = None
     over_base: Difference | None = None
     control: Difference | None = None
+    second: SecondOpinion | None = None
 
     @property
     def exit_code(self) -> int:
@@ -60,8 +61,8 @@ def compare(record: Record, arm: str, other: str, measure: str = "balanced_accur
 
 
 def best_cheap(record: Record) -> str:
-    """The arm without a generator whose balanced accuracy is highest on average."""
-    names = [name for name in record.measured if not record.arms[name].generative and name != CONTROL]
+    """The arm whose balanced accuracy is highest on average, of those without a generator and those for reference."""
+    names = [name for name in record.measured if not record.arms[name].contends and name != CONTROL]
     return max(names, key=lambda name: float(record.scores(name).mean()))
 
 
@@ -75,7 +76,7 @@ def judge(record: Record, memorised: Sequence[str] = ()) -> Verdict:
     """
     rival = best_cheap(record)
     control = compare(record, CONTROL, record.arms[CONTROL].base) if CONTROL in record.measured else None
-    arms = [name for name in record.measured if record.arms[name].generative]
+    arms = [name for name in record.measured if record.arms[name].contends]
     if not arms:
         reason = (
             f"'{rival}' reaches {record.scores(rival).mean():.1%} without synthetic items, so that nothing is left "
@@ -115,7 +116,17 @@ def judge(record: Record, memorised: Sequence[str] = ()) -> Verdict:
     )
 
 
-def _interval(found: Difference) -> str:
+def with_second_opinion(verdict: Verdict, second: SecondOpinion) -> Verdict:
+    """The verdict in the light of held-out data: HELPS does not stand where they show a loss."""
+    said = (
+        f"On {second.items:,} held-out items '{second.arm}' reaches {second.arm_score:.1%} and '{second.rival}' "
+        f"{second.rival_score:.1%}: {100 * second.mean:+.1f} points ({_interval(second)})."
+    )
+    word: Word = "NO EVIDENCE" if verdict.word == "HELPS" and second.high < 0 else verdict.word
+    return replace(verdict, word=word, reasons=(*verdict.reasons, said), second=second)
+
+
+def _interval(found: Difference | SecondOpinion) -> str:
     return f"95 % interval {100 * found.low:+.1f} to {100 * found.high:+.1f}"
 
 

@@ -39,6 +39,14 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Folds = Annotated[int, typer.Option(min=2, help="Parts of the data, each of which is the test set once.")]
+Steps = Annotated[int, typer.Option(min=1, help="Steps of the classifier, the same for every arm.")]
+Flip = Annotated[bool, typer.Option("--flip", help="Mirrored images keep their label.")]
+Cells = Annotated[Path | None, typer.Option(help="Keep outcomes in this folder; a study that stopped goes on.")]
+Groups = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A line an item (.txt) or .npy: items of a group stay on one side of a test."),
+]
 
 EXAMPLES = "[bold]Examples[/bold]\n\n"
 
@@ -184,7 +192,8 @@ def generate(
 
 @app.command(
     epilog=_examples(
-        "augan augment photos/ --out balanced/",
+        "augan augment photos/ --out balanced/ --report report.html --minutes 30",
+        "augan augment photos/ --out balanced/ --holdout more-photos/ --verdict verdict.json",
         "augan augment photos/ --run runs/mine --out balanced/ --strategy 1000",
         "augan augment set.npz --run runs/mine --out bigger.npz --strategy cat=500,dog=800",
     )
@@ -200,7 +209,25 @@ def augment(
             "every class to N; class=N,...: raise these classes to N."
         ),
     ] = "auto",
-    minutes: Annotated[float, typer.Option(help="Training time where there is no --run.")] = 5.0,
+    minutes: Annotated[
+        float, typer.Option(help="Training time of all GANs, of the test and of the copy, where there is no --run.")
+    ] = 5.0,
+    holdout: Annotated[str | None, typer.Option(help="More labelled data: a second test.", show_default="none")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="HTML", help="Where to write the test as a page.", show_default="none")
+    ] = None,
+    verdict: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="Where to write its verdict.", show_default="none")
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Write the copy whatever a test says, and without one where none is asked for."),
+    ] = False,
+    groups: Groups = None,
+    folds: Folds = 5,
+    steps: Steps = 1000,
+    flip: Flip = False,
+    cells: Cells = None,
     truncation: Annotated[float, typer.Option(help="Below 1: more typical, less diverse.")] = 1.0,
     seed: Seed = 0,
     size: Size = None,
@@ -209,13 +236,18 @@ def augment(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a balanced, bigger copy of a data set: real items untouched, synthetic ones beside them."""
+    """Write a bigger, balanced copy of a data set, if a test shows that synthetic images help a classifier.
+
+    Exit code 0: written; 3: no evidence that it helps, 4: it hurts, and nothing was written. With --run, and for data
+    without labels, there is no test.
+    """
     from augan import api
-    from augan.cli.console import counting, print_json, say
+    from augan.cli.console import counting, print_json
     from augan.training import ConsoleObserver
 
     console = _console()
-    with counting(console, "Adding", None, quiet) as tick:
+    with counting(console, "Classifiers trained" if run is None else "Adding", None, quiet) as tick:
+        done = itertools.count(1)
         result = api.augment(
             data,
             out,
@@ -227,11 +259,37 @@ def augment(
             size=size,
             strict=strict,
             settings=settings or [],
+            force=force,
+            holdout=holdout,
+            groups=_groups(groups),
+            folds=folds,
+            steps=steps,
+            flip=flip,
+            cells=cells,
+            report=report,
+            verdict=verdict,
             observer=None if quiet or run else ConsoleObserver(console),
-            tick=tick,
+            tick=tick if run is not None else lambda count: None,
+            tell=lambda outcome: tick(next(done)),
         )
     if json:
         print_json(result.to_json())
+    else:
+        _say_augmented(result, report)
+    if result.out is None:
+        raise typer.Exit({"HURTS": 4}.get(result.verdict or "", 3))
+
+
+def _say_augmented(result: Any, report: Path | None) -> None:
+    from augan.cli.console import say, show_verdict
+
+    console = _console()
+    if result.study is not None:
+        show_verdict(console, result.study["verdict"])
+    if report is not None:
+        say(console, f"The report is in [bold]{escape(str(report))}[/bold]")
+    if result.out is None:
+        say(console, "Nothing was written: --force writes all the same.")
         return
     for name, added in result.added.items():
         if name:
@@ -383,34 +441,74 @@ def doctor(
         show_diagnosis(Console(), diagnosis, drawn)
 
 
+def _groups(path: Path | None) -> Any:
+    """The groups in a file.
+
+    Raises UserError if it cannot be read.
+    """
+    if path is None:
+        return None
+    import numpy as np
+
+    from augan.core.errors import UserError
+
+    try:
+        if path.suffix.lower() == ".npy":
+            return np.load(path, allow_pickle=False).reshape(-1)
+        return np.array(path.read_text(encoding="utf-8").splitlines())
+    except (OSError, ValueError) as error:
+        raise UserError(f"Cannot read groups from {path}: {error}. Give a text file with a line an item.") from error
+
+
 @app.command(epilog=_examples("augan lift photos/ --minutes 2", "augan lift photos/ --cells study/ --json"))
 def lift(
     data: Data,
     minutes: Annotated[float, typer.Option(help="Training time of the GAN of each split.")] = 1.0,
-    folds: Annotated[int, typer.Option(min=2, help="Parts of the data, each of which is the test set once.")] = 5,
+    folds: Folds = 5,
     repeats: Annotated[int, typer.Option(min=1, help="How often the data are divided anew.")] = 1,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the classifier, the same for every arm.")] = 1000,
-    flip: Annotated[bool, typer.Option("--flip", help="Mirrored images keep their label.")] = False,
-    cells: Annotated[
-        Path | None, typer.Option(help="Keep outcomes in this folder; a study that stopped goes on.")
+    seeds: Annotated[int, typer.Option(min=1, help="Classifiers of each arm and split.")] = 1,
+    arms: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Which ways of training to compare.", show_default="all")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Go on with classes of fewer than 20 images.")] = False,
+    steps: Steps = 1000,
+    ratio: Annotated[float, typer.Option(help="Synthetic images for each of the largest class's.")] = 1.0,
+    flip: Flip = False,
+    groups: Groups = None,
+    holdout: Annotated[str | None, typer.Option(help="More labelled data: a second test.", show_default="none")] = None,
+    cells: Cells = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="HTML", help="Where to write the study as a page.", show_default="none")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on with classes of fewer than 20 images, and with leaks.")
+    ] = False,
+    size: Size = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Does synthetic data make a better classifier here? Exit code 0: it helps; 3: no evidence; 4: it hurts."""
+    from augan import api
     from augan.augment import lift as study
-    from augan.cli.console import counting, print_json, show_lift
+    from augan.augment.report import write_lift_report
+    from augan.cli.console import counting, print_json, say, show_lift
+    from augan.core.files import require_absent
 
+    if report is not None:
+        require_absent(report, "Choose another name, or remove it first.")
     with counting(_console(), "Classifiers trained", None, json or quiet) as tick:
         done = itertools.count(1)
         found = study(
-            data,
+            api.open(data, size=size),
+            arms=None if arms is None else [name.strip() for name in arms.split(",") if name.strip()],
+            groups=_groups(groups),
+            holdout=holdout,
             minutes=minutes,
             folds=folds,
             repeats=repeats,
+            seeds=seeds,
             steps=steps,
+            ratio=ratio,
             flip=flip,
             cells=cells,
             force=force,
@@ -421,6 +519,9 @@ def lift(
         print_json(found.to_json())
     else:
         show_lift(Console(), found)
+    if report is not None:
+        write_lift_report(found, report)
+        say(_console(), f"The report is in [bold]{escape(str(report))}[/bold]")
     raise typer.Exit(found.verdict.exit_code)
 
 

@@ -78,13 +78,18 @@ def show_diagnosis(console: Console, diagnosis: Diagnosis, plots: Path | None) -
     say(console, drawn or "\nFor curves: pip install 'augan\\[plots]'")
 
 
+def show_verdict(console: Console, verdict: dict[str, Any]) -> None:
+    """The word, and why."""
+    colour = {"HELPS": "green", "HURTS": "red"}.get(verdict["word"], "yellow")
+    say(console, f"[bold {colour}]{verdict['word']}[/bold {colour}]")
+    for reason in verdict["reasons"]:
+        say(console, f"  {escape(reason)}")
+
+
 def show_lift(console: Console, found: Lift) -> None:
     """The verdict first, then every arm beside the best one without a generator."""
     verdict = found.verdict
-    colour = {"HELPS": "green", "HURTS": "red"}.get(verdict.word, "yellow")
-    say(console, f"[bold {colour}]{verdict.word}[/bold {colour}]")
-    for reason in verdict.reasons:
-        say(console, f"  {escape(reason)}")
+    show_verdict(console, verdict.to_json())
     console.print()
     table = Table("arm", show_edge=False, pad_edge=False)
     for name in ("balanced accuracy", "macro F1", f"over '{verdict.rival}'", "95 % interval"):

@@ -119,7 +119,7 @@ def nearest_neighbours(points: Features, support: Features, neighbours: int = 1,
 
 def _nearest(x: _Cloud, y: _Cloud, wanted: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Squared distances and indices, (n, len(wanted)), of the wanted-th nearest ones: 1 is the nearest."""
-    found = []
+    found = [(torch.empty(0, len(wanted), dtype=torch.float64), torch.empty(0, len(wanted), dtype=torch.int64))]
     for rows in _blocks(len(x)):
         values, where = _smallest(_rough(x, y, rows), max(wanted) + SPARE)
         found.append(_refined(x, y, rows, values, where, wanted, itself=False))

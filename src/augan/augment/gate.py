@@ -1,0 +1,112 @@
+"""More data only where it helps: a study, and a copy of the data that is written if the study says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from augan.apply import Augmented, plan_additions
+from augan.apply import augment as write_copy
+from augan.augment.lift import Lift, lift
+from augan.augment.makers import Labels, choose_samples, fit_autoencoder, fit_gan
+from augan.augment.report import write_lift_report
+from augan.augment.study import Outcome
+from augan.checkpoint import Model
+from augan.core.files import require_absent, write_json
+from augan.data import Source, class_counts
+
+FOLDS = 5
+
+
+def prove(
+    source: Source,
+    strategy: str,
+    *,
+    minutes: float,
+    holdout: Any = None,
+    groups: Any = None,
+    folds: int = FOLDS,
+    steps: int = 1000,
+    flip: bool = False,
+    force: bool = False,
+    seed: int = 0,
+    settings: Sequence[str] = (),
+    cells: Path | str | None = None,
+    report: Path | None = None,
+    verdict: Path | None = None,
+    tell: Callable[[Outcome], None] = lambda outcome: None,
+) -> Lift:
+    """The study of what `strategy` would add, `minutes` for each split's GAN; writes a report and a verdict if asked.
+
+    Raises:
+        UserError: see `lift` and `plan_additions`; a file is there already.
+    """
+    for path in (report, verdict):
+        if path is not None:
+            require_absent(path, "Choose another name, or remove it first.")
+    found = lift(
+        source,
+        fit=fit_gan(minutes=minutes, settings=settings),
+        autoencoder=fit_autoencoder(minutes=minutes),
+        wanted=scaled_additions(source, plan_additions(source, strategy)),
+        groups=groups,
+        holdout=holdout,
+        minutes=minutes,
+        folds=folds,
+        steps=steps,
+        flip=flip,
+        force=force,
+        seed=seed,
+        cells=cells,
+        tell=tell,
+    )
+    if report is not None:
+        write_lift_report(found, report)
+    if verdict is not None:
+        write_json(verdict, found.to_json())
+    return found
+
+
+def scaled_additions(source: Source, added: Mapping[str, int]) -> Callable[[Labels], Mapping[int, int]]:
+    """What a part of the data gets: as much for each of its items as all of the data do for each of theirs."""
+    counts = list(class_counts(source).values())
+    per_item = [added.get(name, 0) / max(1, count) for name, count in class_counts(source).items()]
+
+    def wanted(labels: Labels) -> Mapping[int, int]:
+        found = np.bincount(labels, minlength=len(counts))
+        return {label: round(per_item[label] * int(count)) for label, count in enumerate(found) if count}
+
+    return wanted
+
+
+def write_selected(
+    source: Source,
+    model: Model,
+    out: Path,
+    *,
+    strategy: str,
+    seed: int = 0,
+    truncation: float = 1.0,
+    tick: Callable[[int], None] = lambda done: None,
+) -> Augmented:
+    """A copy of the data with selected samples beside; fewer than `strategy` asks for where too few pass.
+
+    Raises:
+        UserError: see `augan.apply.augment`.
+    """
+    added = plan_additions(source, strategy)
+    numbers, rejected = choose_samples(source, model, added, seed, truncation)
+    return write_copy(
+        source,
+        model,
+        out,
+        strategy=strategy,
+        seed=seed,
+        truncation=truncation,
+        numbers=numbers,
+        rejected=rejected,
+        tick=tick,
+    )
