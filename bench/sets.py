@@ -68,7 +68,7 @@ def fashion() -> tuple[np.ndarray, ...]:
     return tuple(_idx(f"{part}-{kind}") for part in ("train", "t10k") for kind in kinds)
 
 
-def _framed_fashion() -> tuple[np.ndarray, ...]:
+def fashion_framed() -> tuple[np.ndarray, ...]:
     images, labels, test, truth = fashion()
     return _framed(images), labels, _framed(test), truth
 
@@ -88,7 +88,7 @@ def cifar() -> tuple[np.ndarray, ...]:
 
 
 @functools.cache
-def _digits() -> tuple[np.ndarray, np.ndarray]:
+def framed_digits() -> tuple[np.ndarray, np.ndarray]:
     from augan.data import demo_digits
 
     images, labels = demo_digits()
@@ -170,13 +170,13 @@ def _same(name: str, images: np.ndarray, labels: np.ndarray, n: int = 0) -> Set:
 
 
 SETS: dict[str, Callable[[], Set]] = {
-    "digits": lambda: _same("digits", *_digits()),
-    "fashion": lambda: _with_test("fashion", *_framed_fashion(), 60_000),
-    "fashion-5k": lambda: _with_test("fashion-5k", *_framed_fashion(), 5_000),
+    "digits": lambda: _same("digits", *framed_digits()),
+    "fashion": lambda: _with_test("fashion", *fashion_framed(), 60_000),
+    "fashion-5k": lambda: _with_test("fashion-5k", *fashion_framed(), 5_000),
     "cifar": lambda: _with_test("cifar", *cifar(), 50_000),
     "cifar-5k": lambda: _with_test("cifar-5k", *cifar(), 5_000),
-    "digits-200": lambda: _same("digits-200", *_digits(), 200),
-    "fashion-200": lambda: _with_test("fashion-200", *_framed_fashion(), 200),
+    "digits-200": lambda: _same("digits-200", *framed_digits(), 200),
+    "fashion-200": lambda: _with_test("fashion-200", *fashion_framed(), 200),
     "cifar-200": lambda: _with_test("cifar-200", *cifar(), 200),
     "emoji": lambda: _same("emoji", *emoji_pictures()[:2]),
 }
