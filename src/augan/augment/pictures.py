@@ -39,6 +39,8 @@ ARMS: dict[str, Arm] = {
     "gan-soft": Arm(meaning="the same, labelled by what classifiers believe", generative=True, base="classical"),
     "gan-first": Arm(meaning="classical, selected samples in the first half", generative=True, base="classical"),
     "gan-mixup": Arm(meaning="mixup-DRW, selected samples beside", generative=True, base="mixup"),
+    "gan-smote": Arm(meaning="classical, filled up by SMOTE, selected samples beside", generative=True, base="smote"),
+    "gan-then-smote": Arm(meaning="selected samples in the first half, SMOTE in all", generative=True, base="smote"),
     "gan-swept": Arm(meaning="the use that an inner split likes best", generative=True, base="classical"),
 }
 CHEAP = tuple(name for name, arm in ARMS.items() if not arm.generative)
@@ -69,6 +71,8 @@ USES: dict[str, Use] = {
     "gan-soft": Use(soft=True),
     "gan-first": Use(base="deferred", first=True),
     "gan-mixup": Use(base="mixup"),
+    "gan-smote": Use(base="smote"),
+    "gan-then-smote": Use(base="smote", first=True),
 }
 SWEPT = (
     Use(),
