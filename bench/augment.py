@@ -264,17 +264,21 @@ def report() -> None:
                 found["items"],
                 found["smallest"],
                 f"{verdict['rival']} {scores[verdict['rival']]:.1%}",
-                "" if over is None else f"{verdict['arm']} {100 * over['mean']:+.1f} "
+                ""
+                if over is None
+                else f"{verdict['arm']} {100 * over['mean']:+.1f} "
                 f"({100 * over['low']:+.1f} to {100 * over['high']:+.1f})",
                 "" if over is None else f"{100 * over['detectable']:.1f}",
                 verdict["word"],
-                "" if second is None else f"{100 * second['mean']:+.1f} "
-                f"({100 * second['low']:+.1f} to {100 * second['high']:+.1f})",
+                ""
+                if second is None
+                else f"{100 * second['mean']:+.1f} ({100 * second['low']:+.1f} to {100 * second['high']:+.1f})",
             ]
         )
     header = ["setting", "items", "smallest class", "best without", "best GAN arm over it, points", "detectable"]
+    about = f"{len(rows)} of {len(SETTINGS)} settings on {'; '.join(sorted(machines))}."
     parts = [
-        f"{len(rows)} of {len(SETTINGS)} settings on {'; '.join(sorted(machines))}. {' '.join((__doc__ or '').split())}",
+        f"{about} {' '.join((__doc__ or '').split())}",
         table([*header, "verdict", "on the untouched test"], rows),
     ]
     null = CELLS / "controls.json"

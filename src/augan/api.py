@@ -18,7 +18,7 @@ from torch import nn
 from augan.apply import Augmented, Contest, Diagnosis, check_out, compare_runs, evaluate, generate, plan_additions
 from augan.apply import augment as _augment
 from augan.apply import diagnose_run as doctor
-from augan.checkpoint import CheckpointStore, Model, Run, load_model
+from augan.checkpoint import CheckpointStore, Model, Run, find_checkpoint, load_model
 from augan.core.config import from_dict, override
 from augan.core.errors import Interrupted, UserError
 from augan.core.files import require_absent
@@ -45,6 +45,7 @@ def resolve(
     seed: int = 0,
     device: str = "auto",
     processes: int = 1,
+    start: Path | str | None = None,
 ) -> tuple[Source, RunConfig]:
     """The opened data and the configuration that `train` would use; nothing is trained.
 
@@ -55,7 +56,8 @@ def resolve(
     source = _open(data, reading)
     budget = Budget(minutes=minutes, images=images, processes=processes)
     config = recipe_config(recipe, source.item, len(source), class_counts(source), budget, device)
-    own = {
+    own: dict[str, Any] = {} if start is None else _like_start(Path(start))
+    own |= {
         "seed": seed,
         "training.device": device,
         "data.size": reading.size,
@@ -66,6 +68,18 @@ def resolve(
     config = override(config, settings)
     path = str(data) if isinstance(data, str | Path) else None
     return source, override(config, [f"data.path={json.dumps(path)}"])
+
+
+def _like_start(start: Path) -> dict[str, Any]:
+    """The networks of a run whose weights are to be taken."""
+    checkpoint = find_checkpoint(start)
+    run = Run(checkpoint if (checkpoint / "config.json").exists() else checkpoint.parents[1])
+    theirs = run.config["networks"]
+    return {"start": str(start)} | {f"networks.{name}": value for name, value in theirs.items() if name in SHARED}
+
+
+SHARED = ("name", "latent_size", "width", "widest", "blocks", "mapping", "conditioning")
+"""Settings of networks that decide whether weights fit."""
 
 
 def _reading(settings: Sequence[str], size: int | str | None, strict: bool) -> DataConfig:
@@ -101,6 +115,7 @@ def train(
     generator: nn.Module | None = None,
     discriminator: nn.Module | None = None,
     objective: Objective | None = None,
+    start: Path | str | None = None,
     progress: bool = False,
     observer: Observer | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -124,6 +139,8 @@ def train(
         resume: go on with the run in `out`, with its own configuration; `minutes` or `images` extend its budget.
         generator, discriminator: modules of your own (see `augan.networks` for what they must do).
         objective: a pair of losses of your own.
+        start: a run on related data whose networks to begin with: settings of networks are taken from it, weights
+            wherever they fit, and class embeddings by name. Item sizes and channels may differ.
         progress: show a live progress line.
         observer: is told what happens (see `augan.training.Observer`).
         should_stop: asked after every round; True saves and raises Interrupted.
@@ -154,6 +171,7 @@ def train(
                 seed=seed,
                 device=device,
                 processes=world.size,
+                start=start,
             )
         )
         config = world.decided(lambda: own_config)

@@ -1,6 +1,6 @@
 """Run folder format, checkpoints, and models loaded from them."""
 
-from augan.checkpoint.model import Model, find_checkpoint, load_model
+from augan.checkpoint.model import Model, find_checkpoint, load_item, load_model
 from augan.checkpoint.run import Run, find_runs
 from augan.checkpoint.store import CheckpointStore, pack, read_tensors, unpack
 
@@ -10,6 +10,7 @@ __all__ = [
     "Run",
     "find_checkpoint",
     "find_runs",
+    "load_item",
     "load_model",
     "pack",
     "read_tensors",

@@ -222,6 +222,11 @@ def load_model(
     return Model(generator, item, choose_device(device))
 
 
+def load_item(checkpoint: Path) -> ItemSpec:
+    """What the model of a checkpoint folder generates."""
+    return _read_contract(checkpoint)[0]
+
+
 def _read_contract(checkpoint: Path) -> tuple[ItemSpec, dict[str, Any] | None]:
     """The item and the networks' configuration of model.json."""
     contract = read_json(checkpoint / "model.json")

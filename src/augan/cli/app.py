@@ -96,6 +96,12 @@ def train(
     size: Size = None,
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="RUN", help="Begin with the networks of a run on related data.", show_default="afresh"
+        ),
+    ] = None,
     device: Device = "auto",
     strict: Strict = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings, and stop.")] = False,
@@ -124,6 +130,7 @@ def train(
             strict=strict,
             seed=seed,
             device=device,
+            start=start,
         )[1]
         print_json(to_dict(config))
         return
@@ -141,6 +148,7 @@ def train(
         seed=seed,
         device=device,
         resume=resume,
+        start=start,
         observer=None if quiet else ConsoleObserver(console),
     )
     if not world.first:

@@ -17,9 +17,13 @@ from augan.networks.residual import ResidualDiscriminator, ResidualGenerator
 from augan.networks.skip import SkipDiscriminator, SkipGenerator
 from augan.networks.strided import StridedDiscriminator, StridedGenerator
 from augan.networks.style import StyleDiscriminator, StyleGenerator
+from augan.nn import ease_classes_in
 
 AUXILIARY = ("skip", "strided")
 """Families whose discriminator can have an auxiliary class loss."""
+
+TRANSITION = ("article", "skip", "strided")
+"""Families whose classes can come in later."""
 
 
 class Generator(Protocol):
@@ -60,6 +64,8 @@ class NetworkConfig:
         mapping: layers from the latent to the style (style only).
         conditioning: projection, or auxiliary with a class loss of its own, game.auxiliary (strided and skip only).
         conditional: whether classes condition both networks, where the data has labels.
+        transition: share of the run in which classes come in (arXiv:2201.06578): not at all in its first half, linearly
+            in its second; 0: from the start. For few images; with conditioning = projection only.
     """
 
     name: str = "strided"
@@ -70,8 +76,14 @@ class NetworkConfig:
     mapping: int = Field(default=2, ge=1)
     conditioning: Literal["projection", "auxiliary"] = "projection"
     conditional: bool = True
+    transition: float = Field(default=0.0, ge=0, lt=1)
 
     def __post_init__(self) -> None:
+        if self.transition and (self.name not in TRANSITION or self.conditioning == "auxiliary"):
+            raise UserError(
+                f"networks.transition is for {', '.join(TRANSITION)} networks with networks.conditioning=projection. "
+                "Leave it at 0."
+            )
         if self.conditioning == "auxiliary" and self.name not in AUXILIARY:
             raise UserError(
                 f"networks.conditioning=auxiliary is for {' and '.join(AUXILIARY)} networks, not for {self.name}."
@@ -124,7 +136,11 @@ def build(config: NetworkConfig, item: ItemSpec) -> tuple[nn.Module, nn.Module]:
         raise unknown_name("network family", config.name, NETWORKS)
     classes = item.classes if config.conditional else 0
     shape = {"channels": item.channels, "height": item.height, "width": item.width, "classes": classes}
-    return NETWORKS[config.name](config, shape | {"base": config.width})
+    pair = NETWORKS[config.name](config, shape | {"base": config.width})
+    if config.transition:
+        for network in pair:
+            ease_classes_in(network)
+    return pair
 
 
 def parameter_count(network: nn.Module) -> int:

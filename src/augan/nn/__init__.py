@@ -2,7 +2,14 @@
 
 from augan.nn.canvas import Canvas
 from augan.nn.ema import averaged_copy, decay_for, update_average
-from augan.nn.embed import AuxiliaryHead, ConditionedLatent, ProjectionHead, class_head
+from augan.nn.embed import (
+    AuxiliaryHead,
+    ConditionedLatent,
+    ProjectionHead,
+    class_head,
+    ease_classes_in,
+    set_class_strength,
+)
 from augan.nn.layout import channels_last
 from augan.nn.resample import Downsample, Upsample
 from augan.nn.strided_conv import StridedConv, TransposedConv
@@ -21,6 +28,8 @@ __all__ = [
     "channels_last",
     "class_head",
     "decay_for",
+    "ease_classes_in",
+    "set_class_strength",
     "synchronise_batch_norm",
     "update_average",
 ]

@@ -21,19 +21,26 @@ def require_labels(labels: Tensor | None, classes: int) -> None:
 class ConditionedLatent(nn.Module):
     """Joins a latent with the embedding of its class: (b, d) -> (b, d + embedding); without classes, (b, d)."""
 
+    strength: Tensor | None
+
     def __init__(self, latent_size: int, classes: int, embedding_size: int = 64) -> None:
         super().__init__()
         self.classes = classes
         self.embedding = nn.Embedding(classes, embedding_size) if classes else None
         self.output_size = latent_size + (embedding_size if classes else 0)
+        self.register_buffer("strength", None)
 
     def forward(self, latents: Float[Tensor, "b d"], labels: Int64[Tensor, " b"] | None) -> Float[Tensor, "b e"]:
         require_labels(labels, self.classes)
-        return latents if self.embedding is None else torch.cat([latents, self.embedding(labels)], 1)
+        if self.embedding is None:
+            return latents
+        return torch.cat([latents, _weakened(self.embedding(labels), self.strength)], 1)
 
 
 class ProjectionHead(nn.Module):
     """logit = w . h + b + <embedding(class), h> (projection discriminator, arXiv:1802.05637, equation 3)."""
+
+    strength: Tensor | None
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
@@ -42,6 +49,7 @@ class ProjectionHead(nn.Module):
         self.embedding = nn.Embedding(classes, features) if classes else None
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=features**-0.5)
+        self.register_buffer("strength", None)
 
     @property
     def level(self) -> nn.Parameter | None:
@@ -52,8 +60,26 @@ class ProjectionHead(nn.Module):
         require_labels(labels, self.classes)
         logits: Tensor = self.linear(features).squeeze(1)
         if self.embedding is not None:
-            logits = logits + (features * self.embedding(labels)).sum(1)
+            logits = logits + _weakened((features * self.embedding(labels)).sum(1), self.strength)
         return logits
+
+
+def _weakened(value: Tensor, strength: Tensor | None) -> Tensor:
+    return value if strength is None else value * strength.to(value.dtype)
+
+
+def ease_classes_in(network: nn.Module) -> None:
+    """Gives a network a strength of its classes, which `set_class_strength` moves from 0 to 1 (arXiv:2201.06578)."""
+    for module in network.modules():
+        if isinstance(module, ConditionedLatent | ProjectionHead):
+            module.strength = torch.zeros(())
+
+
+def set_class_strength(network: nn.Module, strength: float) -> None:
+    """How much classes count: 0 not at all, 1 in full. Networks that were not made so stay as they are."""
+    for module in network.modules():
+        if isinstance(module, ConditionedLatent | ProjectionHead) and module.strength is not None:
+            module.strength.fill_(strength)
 
 
 class AuxiliaryHead(nn.Module):

@@ -90,6 +90,7 @@ class TrainingConfig:
 class RunConfig:
     """A whole run: data, networks, game, training, and the seed that decides every random draw.
 
+    `start` is a run or checkpoint whose networks this one begins with, where they fit; null begins afresh.
     `reasons` holds, in plain words, why a recipe chose what it chose.
     """
 
@@ -99,6 +100,7 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(minutes=1.0))
     seed: int = 0
     recipe: str = "custom"
+    start: str | None = None
     reasons: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

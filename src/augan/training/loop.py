@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from augan.checkpoint import CheckpointStore, Model, Run
+from augan.checkpoint import CheckpointStore, Model, Run, find_checkpoint, load_item
 from augan.core.config import to_dict
 from augan.core.devices import autocast_dtype, choose_device
 from augan.core.errors import AuganError, Interrupted, UserError
@@ -39,6 +39,8 @@ from augan.training.step import Table, play_round
 TICK_SEC = 1.0
 SAVE_EVERY_SEC = 300.0
 SNAPSHOT_SHARE = 0.1
+LEAST_FIT = 0.1
+"""The share of weights of another run that must fit for it to be a start."""
 
 
 class Trainer:
@@ -135,9 +137,10 @@ class Trainer:
 
     def _play(self, resume: bool) -> Run:
         """The run itself: prepare, resume, round after round, and an end that is written down."""
+        warm = self._start_from_another()
         self._initial = Saved.of(self.state, "the start")
         self._open_folder(resume)
-        self.observer.begin(self.folder, self._summary())
+        self.observer.begin(self.folder, [*self._summary(), *warm])
         self._prepare_measures()
         loader = Loader(
             self.source,
@@ -160,6 +163,24 @@ class Trainer:
                 except GoneWrong as wrong:
                     self._rescue(wrong)
         return self._finish()
+
+    def _start_from_another(self) -> list[str]:
+        """Takes the weights of the run that `start` names, and says how much of them fits."""
+        if self.config.start is None:
+            return []
+        path = Path(self.config.start)
+        if not path.exists() and self.store.last() is not None:
+            return []  # resumed elsewhere: the checkpoint holds everything
+        checkpoint = find_checkpoint(path)
+        if not (checkpoint / "training.safetensors").exists():
+            raise UserError(f"{checkpoint} holds a generator only: start from a run, which holds both networks.")
+        theirs = load_item(checkpoint).class_names or ()
+        share = self.state.start_from(Saved.read(checkpoint), (theirs, self.source.item.class_names or ()))
+        if share < LEAST_FIT:
+            raise UserError(
+                f"Of {path}, {share:.0%} fits these networks: give the same networks.name and networks.width."
+            )
+        return [f"starts from {path}: {share:.0%} of its weights fit"]
 
     def _play_on(self, loader: Loader, stopped: Callable[[], bool]) -> None:
         """Round after round until the budget is used, and the last snapshot."""
@@ -201,6 +222,7 @@ class Trainer:
         """One turn of each player on the next batch, and the averaged generator's update."""
         counters = self.state.counters
         self.plan.set_rates()
+        self.plan.set_class_strength()
         drawn = torch_stream(self.config.seed, "round", counters.images_seen, device=self.device)
         random = Stream(drawn, self.world.rank, self.world.size)
         own = () if self.world.first else (self.world.rank,)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from augan.core.world import World
 from augan.game.controller import WINDOW, next_probability
-from augan.nn import decay_for
+from augan.nn import decay_for, set_class_strength
 from augan.training.config import RunConfig
 from augan.training.schedules import cosine, fraction_of
 from augan.training.state import State
@@ -55,6 +55,14 @@ class Plan:
         ):
             for group in optimizer.param_groups:
                 group["lr"], group["betas"] = rate * factor, (training.beta1, beta2)
+
+    def set_class_strength(self) -> None:
+        """Lets classes come in, where networks.transition says so."""
+        share = self.config.networks.transition
+        if share:
+            strength = min(1.0, max(0.0, 2 * self.done() / share - 1))
+            for network in (self.state.generator, self.state.discriminator):
+                set_class_strength(network, strength)
 
     def penalty_weight(self) -> float:
         """What this round's penalties are multiplied by: 0 in rounds without."""

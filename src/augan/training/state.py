@@ -122,6 +122,25 @@ class State:
             counters["best_frechet"] = None
         return tensors, {"counters": counters, "parts": structures}
 
+    def start_from(self, saved: Saved, classes: tuple[tuple[str, ...], tuple[str, ...]]) -> float:
+        """Takes weights of another run's networks wherever name and shape are the same; the share of numbers taken.
+
+        `classes`: names of its classes, and of ours. Embeddings of classes that both know go where they belong here.
+        """
+        taken = total = 0
+        for part in ("generator", "discriminator"):
+            own: dict[str, Tensor] = getattr(self, part).state_dict()
+            for name, value in own.items():
+                theirs = saved.tensors.get(f"{part}.{name}")
+                if name.endswith("embedding.weight"):
+                    theirs = _by_class(value, theirs, *classes)
+                total += value.numel()
+                if theirs is not None and theirs.shape == value.shape:
+                    value.copy_(theirs)
+                    taken += value.numel()
+        self.average.load_state_dict(self.generator.state_dict())
+        return taken / max(1, total)
+
     def adopt(self, saved: Saved) -> None:
         """Takes everything from a checkpoint.
 
@@ -141,6 +160,21 @@ class State:
         if counters["best_frechet"] is None:
             counters["best_frechet"] = math.inf
         self.counters = Counters(**counters)
+
+
+def _by_class(
+    ours: Tensor, theirs: Tensor | None, their_names: tuple[str, ...], our_names: tuple[str, ...]
+) -> Tensor | None:
+    """Our embeddings with those of theirs whose class has the same name."""
+    if theirs is None or theirs.shape[1:] != ours.shape[1:] or len(theirs) != len(their_names):
+        return None
+    shared = [(our_names.index(name), row) for row, name in enumerate(their_names) if name in our_names]
+    if not shared:
+        return None
+    found = ours.detach().cpu().clone()
+    for here, there in shared:
+        found[here] = theirs[there]
+    return found
 
 
 def _match_layout(optimizer: torch.optim.Optimizer) -> None:
