@@ -48,8 +48,8 @@ An unknown key or a value of the wrong kind is an error that says what was expec
 
 The defaults below are those of the classes. Recipes choose most of them anew ([recipes.md](recipes.md)):
 `augan train DATA --dry-run` prints what a run would use, and `config.json` in its folder what it did use. Beside the
-groups below that holds `seed` (`--seed`, decides every random draw), `recipe` (its name), `start` (`--from`, a run whose
-networks it began with) and `reasons` (why the recipe chose what it chose).
+groups below that holds `seed` (`--seed`, decides every random draw), `recipe` (its name), `start` (`--from`, a run with
+whose networks it began) and `reasons` (why the recipe chose what it chose).
 """
 
 
@@ -61,7 +61,12 @@ def cli_page() -> str:
 
     group: Any = typer.main.get_command(app)
     functions = {entry.name or entry.callback.__name__: entry.callback for entry in app.registered_commands}
-    return CLI_HEAD + "".join(_command(name, group.commands[name], functions[name]) for name in functions)
+    commands = {name: (group.commands[name], function) for name, function in functions.items()}
+    for inner in app.registered_groups:
+        for entry in inner.typer_instance.registered_commands:
+            name = f"{inner.name} {entry.name}"
+            commands[name] = (group.commands[inner.name].commands[entry.name], entry.callback)
+    return CLI_HEAD + "".join(_command(name, *found) for name, found in commands.items())
 
 
 def _command(name: str, command: Any, function: Any) -> str:

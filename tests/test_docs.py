@@ -116,7 +116,12 @@ def commands() -> Iterator[tuple[str, str]]:
 def test_commands_parse(page: str, line: str) -> None:
     _, name, *rest = shlex.split(line, comments=True)
     assert name in GROUP.commands, page
-    with GROUP.commands[name].make_context(name, rest):  # raises for an unknown option or a missing one
+    command = GROUP.commands[name]
+    while hasattr(command, "commands"):
+        name, *rest = rest
+        assert name in command.commands, line
+        command = command.commands[name]
+    with command.make_context(name, rest):  # raises for an unknown option or a missing one
         pass
 
 
@@ -128,7 +133,11 @@ def test_commands_in_sentences_exist(page: str) -> None:
         group = {option for parameter in GROUP.params for option in parameter.opts} | {"--help"}
         named = names[0] if names and words[0] == names[0] else None
         assert named is None or named in GROUP.commands, line
-        known = group | ({o for p in GROUP.commands[named].params for o in p.opts} if named else set())
+        command = GROUP.commands.get(named)
+        if hasattr(command, "commands"):
+            assert names[1] in command.commands, line
+            command = command.commands[names[1]]
+        known = group | ({o for p in command.params for o in (*p.opts, *p.secondary_opts)} if command else set())
         assert {word for word in words if word.startswith("--")} <= known, line
 
 

@@ -22,7 +22,9 @@ from augan.core.version import __version__
 prepare_environment()
 
 if TYPE_CHECKING:
+    from augan import translate
     from augan.api import augment, compare_runs, doctor, evaluate, generate, inspect, load, open, train
+    from augan.augment import lift  # type: ignore[no-redef]
     from augan.checkpoint import Model, Run
     from augan.core.errors import AuganError, Interrupted, UserError
     from augan.data import Source
@@ -32,6 +34,7 @@ _HOMES = {
     **dict.fromkeys(
         ("augment", "compare_runs", "doctor", "evaluate", "generate", "inspect", "load", "open", "train"), "augan.api"
     ),
+    "lift": "augan.augment",
     **dict.fromkeys(("Model", "Run"), "augan.checkpoint"),
     **dict.fromkeys(("AuganError", "Interrupted", "UserError"), "augan.core.errors"),
     "Source": "augan.data",
@@ -53,13 +56,17 @@ __all__ = [
     "evaluate",
     "generate",
     "inspect",
+    "lift",
     "load",
     "open",
     "train",
+    "translate",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "translate":
+        return import_module("augan.translate")
     if name not in _HOMES:
         raise AttributeError(f"module 'augan' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)

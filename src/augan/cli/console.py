@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from augan.data import DataReport
 from augan.metrics import Estimate, Evaluation, Quality
 from augan.recipes import Demo
 from augan.training.console import human
+from augan.translate import Reading
 
 
 def print_json(value: Any) -> None:
@@ -204,6 +206,45 @@ def counting(console: Console, word: str, total: int | None, quiet: bool) -> Ite
         yield tick
     finally:
         progress.stop()
+
+
+def telling(console: Console, quiet: bool) -> Callable[[Reading], None]:
+    """Shows readings of a translation: one line that changes in a terminal, else a line every ten seconds."""
+    last = [0.0]
+
+    def tell(reading: Reading) -> None:
+        now = time.monotonic()
+        if quiet or now - last[0] < (1 if console.is_terminal else 10):
+            return
+        last[0] = now
+        losses = "  ".join(f"{name.removeprefix('loss_')} {value:.3f}" for name, value in reading.losses.items())
+        text = f"  {reading.fraction:4.0%}  {reading.images_seen:,} images  {reading.images_per_sec:.0f} images/s  "
+        console.print(text + losses, highlight=False, markup=False, soft_wrap=True)
+
+    return tell
+
+
+def show_translation(console: Console, quality: dict[str, Any]) -> None:
+    """The model beside leaving the input as it is."""
+    table = Table("measure", show_edge=False, pad_edge=False)
+    for name in ("model", "identity"):
+        table.add_column(name, justify="right")
+    table.add_column("meaning")
+    for name, meaning in TRANSLATION_MEASURES.items():
+        if quality["model"][name] is not None:
+            table.add_row(name, *(f"{quality[side][name]:.3f}" for side in ("model", "identity")), meaning)
+    table.caption = f"{quality['images']} held-out images, {quality['direction']}"
+    console.print(table)
+
+
+TRANSLATION_MEASURES = {
+    "l1": "difference from the target; 0 is best",
+    "psnr": "decibels; more is better",
+    "ssim": "structural similarity; 1 is best",
+    "retrieval": "nearest target is its own; 1 is best",
+    "frechet": "distance to the target side; 0 is best",
+    "two_sample": "told from targets; 0.5 is best",
+}
 
 
 def report_table(console: Console, report: DataReport) -> None:

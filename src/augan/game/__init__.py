@@ -2,6 +2,7 @@
 
 from augan.game.augmentation import AUGMENTATIONS, augment
 from augan.game.objectives import OBJECTIVES, Objective, minimax_value, objective
+from augan.game.patches import ImagePool, PatchProjection, draw_places, patch_nce
 from augan.game.penalties import (
     anchored_penalty,
     apply_spectral_norm,
@@ -13,13 +14,17 @@ from augan.game.penalties import (
 __all__ = [
     "AUGMENTATIONS",
     "OBJECTIVES",
+    "ImagePool",
     "Objective",
+    "PatchProjection",
     "anchored_penalty",
     "apply_spectral_norm",
     "augment",
+    "draw_places",
     "interpolate",
     "minimax_value",
     "objective",
     "one_centered_penalty",
+    "patch_nce",
     "zero_centered_penalty",
 ]

@@ -2,17 +2,21 @@
 
 from augan.training.config import DataConfig, RunConfig, TrainingConfig
 from augan.training.console import ConsoleObserver
+from augan.training.journal import Journal
 from augan.training.loop import Trainer
 from augan.training.observer import Observer, Progress
 from augan.training.quality import QualityMeter
+from augan.training.signals import stop_signals
 
 __all__ = [
     "ConsoleObserver",
     "DataConfig",
+    "Journal",
     "Observer",
     "Progress",
     "QualityMeter",
     "RunConfig",
     "Trainer",
     "TrainingConfig",
+    "stop_signals",
 ]

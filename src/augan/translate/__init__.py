@@ -1,0 +1,109 @@
+"""From image to image: paired and unpaired translation.
+
+import augan
+
+run = augan.translate.train("masks/", "photos/", paired=True, minutes=15)
+model = augan.translate.load(run.path)
+photos = model.translate(masks)  # (n, h, w, c) uint8, any size
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from augan.checkpoint import Run
+from augan.core.config import from_dict, override
+from augan.core.errors import UserError
+from augan.core.files import require_absent
+from augan.translate.config import RECIPES, TranslationConfig, translation_config
+from augan.translate.files import Translated, translate_files
+from augan.translate.measure import Row, TranslationQuality, measure_translation, ssim, two_sample_accuracy
+from augan.translate.model import TranslationModel, load_translation
+from augan.translate.sides import Sides, open_sides
+from augan.translate.trainer import Reading, TranslationTrainer
+
+load = load_translation
+apply = translate_files
+
+__all__ = [
+    "RECIPES",
+    "Reading",
+    "Row",
+    "Sides",
+    "Translated",
+    "TranslationConfig",
+    "TranslationModel",
+    "TranslationQuality",
+    "TranslationTrainer",
+    "apply",
+    "load",
+    "measure_translation",
+    "open_sides",
+    "ssim",
+    "train",
+    "translate_files",
+    "translation_config",
+    "two_sample_accuracy",
+]
+
+
+def train(
+    a: Any,
+    b: Any = None,
+    *,
+    paired: bool | None = None,
+    recipe: str | None = None,
+    direction: str | None = None,
+    minutes: float | None = None,
+    images: int | None = None,
+    out: Path | str,
+    size: int | str | None = None,
+    published: bool = False,
+    settings: Sequence[str] = (),
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    tell: Callable[[Reading], None] = lambda reading: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Trains a translation between two sides into the run folder `out`.
+
+    Args:
+        a, b: whatever `augan.open` takes; without `b`, an .npz with arrays a and b, or images with both sides beside
+            one another.
+        paired: whether images belong together; None: as the recipe has it, else if there is no `b`.
+        recipe: pix2pix, cyclegan, cut or fastcut; None: pix2pix for pairs, cut for others.
+        direction: a2b, b2a; cyclegan goes both ways.
+        minutes, images: the budget; 5 minutes if none is given.
+        published: the papers' sizes instead of those for a processor.
+        settings: 'key=value' changes of `TranslationConfig`.
+        resume: go on with the run in `out`, with its own settings; `minutes` or `images` extend its budget.
+
+    Raises:
+        UserError: sides, settings or folder do not do; nothing was overwritten.
+        Interrupted: stopped and saved.
+    """
+    folder = Path(out)
+    if resume:
+        config = from_dict(TranslationConfig, Run(folder).config)
+        budget = {"minutes": minutes, "images": images}
+        if any(value is not None for value in budget.values()):
+            config = override(config, [f"{name}={'null' if v is None else v}" for name, v in budget.items()])
+        config = override(config, settings)
+    else:
+        require_absent(folder, "Go on with it by --resume, or choose another --out.")
+        if paired is None:
+            paired = b is None if recipe is None else RECIPES[recipe]()["paired"] if recipe in RECIPES else True
+        name = recipe or ("pix2pix" if paired else "cut")
+        config = translation_config(
+            name, published=published, direction=direction, minutes=minutes, images=images, seed=seed, device=device
+        )
+        config = override(config, settings)
+        if config.paired != paired:
+            raise UserError(
+                f"{name} is for {'pairs' if config.paired else 'unpaired images'}. Choose another --recipe."
+            )
+    sides = open_sides(a, b, paired=config.paired, size=size)
+    return TranslationTrainer(sides, config, folder, tell=tell, should_stop=should_stop).run(resume)

@@ -1,0 +1,171 @@
+"""Settings of a translation, and the published ways to set them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from augan.core.config import STRICT
+from augan.core.errors import UserError, unknown_name
+
+Direction = Literal["a2b", "b2a", "both"]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class TranslationConfig:
+    """Everything that decides a translation's run.
+
+    Attributes:
+        recipe: its name.
+        paired: whether image i of one side belongs to image i of the other.
+        direction: a2b, b2a, or both (two generators, as cycles need).
+        generator: unet or resnet; width: its base channels; blocks: of resnet; downs: halvings of unet, null: as many
+            as the image allows, at most 8; up: transposed, resize or smooth; norm: batch, instance or none.
+        dropout: in the generator.
+        patch_width, patch_layers: of the discriminator.
+        objective: cross-entropy or least-squares.
+        adversarial, l1, cycle, identity, nce: weights of the generator's terms; identity multiplies cycle.
+        nce_identity: also hold images of the target side to themselves by patches.
+        flip_equivariance: mirror images and features now and then, instead.
+        pool: earlier translations kept for the discriminator; 0: none.
+        discriminator_weight: of its loss.
+        enlarge: images are enlarged to so many times their size, and cut at random; flip: mirrored in half of cases.
+        minutes, images: the budget; one of them. An image is one of each side.
+        batch, learning_rate, beta1, beta2: of Adam; decay_from: share of the run after which the rate falls to 0.
+        snapshots: panels and checkpoints in the run; held_out: pairs (or images a side) kept for measures.
+        seed, device, threads: as in any run.
+    """
+
+    recipe: str = "custom"
+    paired: bool = True
+    direction: Direction = "a2b"
+    generator: Literal["unet", "resnet"] = "unet"
+    width: int = Field(default=32, ge=1)
+    blocks: int = Field(default=6, ge=1)
+    downs: int | None = Field(default=None, ge=2)
+    up: Literal["transposed", "resize", "smooth"] = "resize"
+    norm: Literal["batch", "instance", "none"] = "batch"
+    dropout: bool = True
+    patch_width: int = Field(default=32, ge=1)
+    patch_layers: int = Field(default=2, ge=1)
+    objective: Literal["cross-entropy", "least-squares"] = "cross-entropy"
+    adversarial: float = Field(default=1.0, ge=0)
+    l1: float = Field(default=0.0, ge=0)
+    cycle: float = Field(default=0.0, ge=0)
+    identity: float = Field(default=0.0, ge=0)
+    nce: float = Field(default=0.0, ge=0)
+    nce_identity: bool = False
+    flip_equivariance: bool = False
+    pool: int = Field(default=0, ge=0)
+    discriminator_weight: float = Field(default=0.5, gt=0)
+    enlarge: float = Field(default=1.12, ge=1)
+    flip: bool = True
+    minutes: float | None = Field(default=None, gt=0)
+    images: int | None = Field(default=None, ge=1)
+    batch: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=2e-4, gt=0)
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    decay_from: float = Field(default=0.5, ge=0, le=1)
+    snapshots: int = Field(default=8, ge=1)
+    held_out: int = Field(default=0, ge=0)
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = Field(default=None, ge=1)
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.images is None):
+            raise UserError("Give a budget: either minutes or images, and not both.")
+        if self.l1 and not self.paired:
+            raise UserError("The L1 term compares pairs, and these images have none: l1=0, or --paired.")
+        if bool(self.cycle) != (self.direction == "both"):
+            raise UserError("Cycles go both ways: cycle above 0 needs direction=both, and nothing else takes it.")
+        if self.nce and self.generator != "resnet":
+            raise UserError("Patch losses look into the resnet generator: generator=resnet, or nce=0.")
+
+
+def _pix2pix() -> dict[str, Any]:
+    return {"paired": True, "generator": "unet", "l1": 100.0, "batch": 8}
+
+
+def _cyclegan() -> dict[str, Any]:
+    return {
+        "paired": False,
+        "direction": "both",
+        "generator": "resnet",
+        "norm": "instance",
+        "dropout": False,
+        "objective": "least-squares",
+        "cycle": 10.0,
+        "identity": 0.5,
+        "pool": 50,
+        "batch": 4,
+    }
+
+
+def _cut() -> dict[str, Any]:
+    return {
+        "paired": False,
+        "generator": "resnet",
+        "norm": "instance",
+        "dropout": False,
+        "objective": "least-squares",
+        "nce": 1.0,
+        "nce_identity": True,
+        "batch": 4,
+    }
+
+
+def _fastcut() -> dict[str, Any]:
+    return _cut() | {"nce": 10.0, "nce_identity": False, "flip_equivariance": True, "decay_from": 0.75}
+
+
+RECIPES: dict[str, Callable[[], dict[str, Any]]] = {
+    "pix2pix": _pix2pix,
+    "cyclegan": _cyclegan,
+    "cut": _cut,
+    "fastcut": _fastcut,
+}
+"""What `--recipe` may name: arXiv:1611.07004, arXiv:1703.10593, arXiv:2007.15651 and its fast variant."""
+
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "pix2pix": {"batch": 1, "up": "transposed"},
+    "cyclegan": {"batch": 1, "up": "transposed", "blocks": 9},
+    "cut": {"batch": 1, "up": "smooth", "blocks": 9},
+    "fastcut": {"batch": 1, "up": "smooth", "blocks": 9},
+}
+"""What the papers have otherwise than the sizes for a processor."""
+
+
+def translation_config(
+    recipe: str, *, published: bool = False, direction: str | None = None, **values: Any
+) -> TranslationConfig:
+    """A recipe's settings, of a size for a processor, or as published: 64 channels, patches of 70 pixels, batch 1.
+
+    Raises:
+        UserError: an unknown recipe; a direction that it does not go; settings that contradict one another.
+    """
+    if recipe not in RECIPES:
+        raise unknown_name("recipe", recipe, RECIPES)
+    chosen = RECIPES[recipe]()
+    if published:
+        chosen |= {"width": 64, "patch_width": 64, "patch_layers": 3, **PUBLISHED[recipe]}
+    if direction is not None:
+        if recipe == "cyclegan" and direction != "both":
+            raise UserError("cyclegan goes both ways. Leave --direction out, or take cut for one.")
+        chosen["direction"] = direction
+    if chosen.get("direction") == "both" and recipe != "cyclegan":
+        raise UserError(f"{recipe} goes one way: --direction a2b or b2a.")
+    known = {name: value for name, value in values.items() if value is not None}
+    return replace(TranslationConfig(recipe=recipe, **{"images": 1, **chosen}), **_budget(known))
+
+
+def _budget(values: dict[str, Any]) -> dict[str, Any]:
+    """Values with both budgets, of which the one that is not given is null; 5 minutes if none is."""
+    if values.get("minutes") is None and values.get("images") is None:
+        values = {**values, "minutes": 5.0}
+    return {"minutes": None, "images": None, **values}

@@ -1,0 +1,61 @@
+"""The players of a translation, from its settings."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from augan.core.errors import UserError
+from augan.core.item import ItemSpec
+from augan.networks import PatchDiscriminator, ResnetGenerator, UNetGenerator, start_small
+from augan.translate.config import TranslationConfig
+
+MOST_DOWNS = 8
+
+
+def build_generator(config: TranslationConfig, source: ItemSpec, target: ItemSpec) -> nn.Module:
+    """From items of one kind to items of the other."""
+    if config.generator == "resnet":
+        return start_small(
+            ResnetGenerator(
+                source.channels,
+                target.channels,
+                blocks=config.blocks,
+                width=config.width,
+                norm=config.norm,
+                dropout=config.dropout,
+                up=config.up,
+            )
+        )
+    downs = config.downs or fitting_downs(source)
+    return start_small(
+        UNetGenerator(
+            source.channels,
+            target.channels,
+            downs=downs,
+            width=config.width,
+            norm=config.norm,
+            dropout=config.dropout,
+            up=config.up,
+        )
+    )
+
+
+def fitting_downs(item: ItemSpec) -> int:
+    """As many halvings as leave at least one pixel, at most 8.
+
+    Raises:
+        UserError: fewer than 8 pixels a side.
+    """
+    side = min(item.height, item.width)
+    if side < 8:
+        raise UserError(f"Images of {item.height}x{item.width} are too small to translate: at least 8 pixels a side.")
+    return min(MOST_DOWNS, side.bit_length() - 1)
+
+
+def build_discriminator(config: TranslationConfig, channels: int) -> nn.Module:
+    """Judges patches; of a pair, both images' channels."""
+    return start_small(
+        PatchDiscriminator(
+            channels, width=config.patch_width, layers=config.patch_layers, norm=config.norm, up=config.up
+        )
+    )

@@ -1,0 +1,499 @@
+"""The game between translators and their judges, round after round into a run folder."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from augan.checkpoint import CheckpointStore, Run, pack, read_tensors, unpack
+from augan.core.config import to_dict
+from augan.core.devices import choose_device
+from augan.core.errors import AuganError, Interrupted, UserError
+from augan.core.files import atomic_folder, read_json, require_absent, require_space, write_json
+from augan.core.item import to_unit
+from augan.core.pictures import save_sheet
+from augan.core.rng import derive, numpy_stream
+from augan.core.threads import ThreadGovernor, keep_freed_memory
+from augan.core.version import __version__
+from augan.data import class_counts, subset
+from augan.game import ImagePool, PatchProjection, draw_places, patch_nce
+from augan.networks import ResnetGenerator, parameter_count
+from augan.training import Journal, stop_signals
+from augan.translate.config import TranslationConfig
+from augan.translate.measure import TranslationQuality, measure_translation
+from augan.translate.model import TranslationModel
+from augan.translate.networks import build_discriminator, build_generator
+from augan.translate.sides import Sides
+
+TICK_SEC = 1.0
+PANELS = 6
+SNAPSHOT_SHARE = 0.1
+
+
+@dataclass
+class Counters:
+    """What a resumed run needs beside weights, moments and pools."""
+
+    images_seen: int = 0
+    elapsed_sec: float = 0.0
+    snapshots: int = 0
+    best: float = math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One reading, every second or so: images seen, the share of the budget, images a second, losses."""
+
+    images_seen: int
+    fraction: float
+    images_per_sec: float
+    losses: dict[str, float] = field(default_factory=dict)
+
+
+class TranslationTrainer:
+    """Trains translators between two sides until the budget is used."""
+
+    def __init__(
+        self,
+        sides: Sides,
+        config: TranslationConfig,
+        folder: Path,
+        *,
+        tell: Callable[[Reading], None] = lambda reading: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        if config.paired and not sides.paired:
+            raise UserError("These settings need pairs, and the sides are not matched.")
+        self.config, self.folder = config, Path(folder)
+        self.tell, self.should_stop = tell, should_stop
+        self.shown, self.kept = _divided(sides, config)
+        self.sides = sides
+        self.key = derive(0, sides.a.key, sides.b.key)
+        self.device = choose_device(config.device)
+        self._governor = ThreadGovernor(config.threads) if self.device.type == "cpu" else None
+        if self._governor:
+            keep_freed_memory()
+        self.directions = ("a2b", "b2a") if config.direction == "both" else (config.direction,)
+        a, b = sides.item("a"), sides.item("b")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(config.seed, "translators"))
+            self.generators = nn.ModuleDict(
+                {way: build_generator(config, sides.item(way[0]), sides.item(way[2])) for way in self.directions}
+            ).to(self.device)
+            conditioned = config.paired and config.l1 > 0  # pix2pix judges pairs (arXiv:1611.07004, equation 1)
+            self.conditioned = conditioned
+            channels = {"a": a.channels, "b": b.channels}
+            self.discriminators = nn.ModuleDict(
+                {
+                    way: build_discriminator(config, channels[way[2]] + (channels[way[0]] if conditioned else 0))
+                    for way in self.directions
+                }
+            ).to(self.device)
+            self.projections = nn.ModuleDict(
+                {way: self._projection(way) for way in self.directions} if config.nce else {}
+            ).to(self.device)
+        betas = (config.beta1, config.beta2)
+        self.optimizers = {
+            name: torch.optim.Adam(module.parameters(), config.learning_rate, betas)
+            for name, module in self._learning().items()
+        }
+        self.pools = {way: ImagePool(config.pool) for way in self.directions}
+        self.counters = Counters()
+        self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder)
+        self.model = TranslationModel({}, a, b, self.device)
+
+    def _learning(self) -> dict[str, nn.ModuleDict]:
+        players = {"generators": self.generators, "discriminators": self.discriminators}
+        return players | ({"projections": self.projections} if self.config.nce else {})
+
+    def _projection(self, way: str) -> PatchProjection:
+        generator = self.generators[way]
+        assert isinstance(generator, ResnetGenerator)
+        item = self.sides.item(way[0])
+        sides = [-(-side // generator.multiple) * generator.multiple for side in (item.height, item.width)]
+        with torch.no_grad():
+            maps = generator.features(torch.zeros(1, item.channels, *sides, device=self.device), generator.default_taps)
+        return PatchProjection([features.shape[1] for features in maps])
+
+    # ------------------------------------------------------------------ the story
+
+    def run(self, resume: bool = False) -> Run:
+        """Trains; with `resume`, goes on.
+
+        Raises:
+            UserError: the folder holds a run already, or one on other images.
+            Interrupted: stopped and saved.
+            AuganError: a loss is not finite.
+        """
+        if resume:
+            self._restore()
+        else:
+            self._begin()
+        started = time.monotonic() - self.counters.elapsed_sec
+        last_tick, last_images = self.counters.elapsed_sec, self.counters.images_seen
+        with stop_signals() as signalled, torch.random.fork_rng():
+            while (fraction := self.fraction()) < 1:
+                losses = self._round(fraction)
+                self.counters.elapsed_sec = now = time.monotonic() - started
+                if now - last_tick >= TICK_SEC:
+                    rate = (self.counters.images_seen - last_images) / (now - last_tick)
+                    self._tick(losses, rate)
+                    last_tick, last_images = now, self.counters.images_seen
+                if signalled() or self.should_stop():
+                    self._save(best=False)
+                    raise Interrupted(f"Stopped and saved in {self.folder}. Go on with --resume.")
+                count = self.config.snapshots
+                if self.fraction() < 1 and int(self.fraction() * count) > int(fraction * count):
+                    self._snapshot()
+        self._snapshot()
+        quality = self._quality
+        self.journal.end(
+            {
+                "state": "finished",
+                "images_seen": self.counters.images_seen,
+                "training_sec": self.counters.elapsed_sec,
+                "quality": None if quality is None else quality.to_json(),
+                "augan": __version__,
+                "torch": torch.__version__,
+            }
+        )
+        return Run(self.folder)
+
+    def fraction(self) -> float:
+        """The share of the budget that is used."""
+        if self.config.images is not None:
+            return self.counters.images_seen / self.config.images
+        assert self.config.minutes is not None
+        return self.counters.elapsed_sec / (60 * self.config.minutes)
+
+    def _tick(self, losses: dict[str, Tensor], rate: float) -> None:
+        found = {name: float(value) for name, value in losses.items()}
+        if not all(math.isfinite(value) for value in found.values()):
+            raise AuganError(f"Training diverged: {found}. Lower the rate: --set learning_rate=1e-4.")
+        if self._governor:
+            self._governor.update()
+        reading = Reading(
+            images_seen=self.counters.images_seen,
+            fraction=min(1.0, self.fraction()),
+            images_per_sec=rate,
+            losses=found,
+        )
+        self.journal.add({"images_seen": reading.images_seen, "images_per_sec": rate, **found})
+        self.tell(reading)
+
+    # ------------------------------------------------------------------ a round
+
+    def _round(self, fraction: float) -> dict[str, Tensor]:
+        """One turn of each player."""
+        config = self.config
+        share = (1 - fraction) / (1 - config.decay_from) if config.decay_from < 1 else 1.0
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * min(1.0, max(0.0, share))
+        torch.manual_seed(derive(config.seed, "dropout", self.counters.images_seen))
+        random = torch.Generator().manual_seed(derive(config.seed, "round", self.counters.images_seen))
+        real = self._batch()
+        for module in self._learning().values():
+            module.train()
+        fakes = {way: self.generators[way](real[way[0]]) for way in self.directions}
+        losses = self._discriminators(real, fakes, random)
+        losses |= self._generators(real, fakes, random)
+        self.counters.images_seen += config.batch
+        return losses
+
+    def _batch(self) -> dict[str, Tensor]:
+        """Images of both sides, enlarged, cut and mirrored; pairs alike."""
+        config, seen = self.config, self.counters.images_seen
+        rows = self._rows("a")
+        others = rows if config.paired else self._rows("b")
+        found = {}
+        for side, chosen in (("a", rows), ("b", others)):
+            source = self.shown.a if side == "a" else self.shown.b
+            stream = numpy_stream(config.seed, "cut", seen, *(() if config.paired else (side,)))
+            images = to_unit(source.items(chosen)).to(self.device)
+            found[side] = _cut(images, config.enlarge, config.flip, stream)
+        return found
+
+    def _rows(self, side: str) -> np.ndarray:
+        """A batch of a side: every image once in each pass, in an order of its own."""
+        config, count = self.config, len(self.shown.a if side == "a" else self.shown.b)
+        places = np.arange(self.counters.images_seen, self.counters.images_seen + config.batch)
+        rows = np.empty(config.batch, np.int64)
+        for number in np.unique(places // count):
+            order = numpy_stream(config.seed, "order", side, int(number)).permutation(count)
+            here = places // count == number
+            rows[here] = order[places[here] % count]
+        return rows
+
+    def _logits(self, way: str, source: Tensor, target: Tensor) -> Tensor:
+        shown = torch.cat([source, target], 1) if self.conditioned else target
+        logits: Tensor = self.discriminators[way](shown)
+        return logits
+
+    def _verdict(self, logits: Tensor, real: bool) -> Tensor:
+        wanted = torch.full_like(logits, float(real))
+        if self.config.objective == "least-squares":
+            return F.mse_loss(logits, wanted)
+        return F.binary_cross_entropy_with_logits(logits, wanted)
+
+    def _discriminators(
+        self, real: dict[str, Tensor], fakes: dict[str, Tensor], random: torch.Generator
+    ) -> dict[str, Tensor]:
+        total = torch.zeros((), device=self.device)
+        for way, fake in fakes.items():
+            source, target = real[way[0]], real[way[2]]
+            shown = self.pools[way].exchange(fake.detach(), random)
+            total = total + self._verdict(self._logits(way, source, target), True)
+            total = total + self._verdict(self._logits(way, source, shown), False)
+        self.optimizers["discriminators"].zero_grad(set_to_none=True)
+        (self.config.discriminator_weight * total).backward()
+        self.optimizers["discriminators"].step()
+        return {"loss_discriminator": total.detach()}
+
+    def _generators(
+        self, real: dict[str, Tensor], fakes: dict[str, Tensor], random: torch.Generator
+    ) -> dict[str, Tensor]:
+        self.discriminators.requires_grad_(False)
+        terms: dict[str, Tensor] = {}
+
+        def add(name: str, value: Tensor) -> None:
+            terms[name] = terms.get(name, torch.zeros((), device=self.device)) + value
+
+        for way, fake in fakes.items():
+            if self.config.adversarial:
+                verdict = self._verdict(self._logits(way, real[way[0]], fake), True)
+                add("adversarial", self.config.adversarial * verdict)
+            if self.config.l1:
+                add("l1", self.config.l1 * F.l1_loss(fake, real[way[2]]))
+            if self.config.cycle:
+                self._cycle(way, real, fake, add)
+            if self.config.nce:
+                self._patches(way, real, fake, random, add)
+        names = [name for name in self.optimizers if name != "discriminators"]
+        for name in names:
+            self.optimizers[name].zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()
+        for name in names:
+            self.optimizers[name].step()
+        self.discriminators.requires_grad_(True)
+        return {name: value.detach() for name, value in terms.items()}
+
+    def _cycle(self, way: str, real: dict[str, Tensor], fake: Tensor, add: Callable[[str, Tensor], None]) -> None:
+        """There and back again, and images of the target side left as they are (arXiv:1703.10593, section 3)."""
+        config, back = self.config, f"{way[2]}2{way[0]}"
+        add("cycle", config.cycle * F.l1_loss(self.generators[back](fake), real[way[0]]))
+        if config.identity and real["a"].shape[1] == real["b"].shape[1]:
+            kept = self.generators[way](real[way[2]])
+            add("identity", config.cycle * config.identity * F.l1_loss(kept, real[way[2]]))
+
+    def _patches(
+        self,
+        way: str,
+        real: dict[str, Tensor],
+        fake: Tensor,
+        random: torch.Generator,
+        add: Callable[[str, Tensor], None],
+    ) -> None:
+        """Patches of a translation are to be told by those at their places (arXiv:2007.15651, equations 4 and 5)."""
+        config = self.config
+        source, target = real[way[0]], real[way[2]]
+        mirrored = config.flip_equivariance and float(torch.rand((), generator=random)) < 0.5
+        if mirrored:
+            fake = self.generators[way](source.flip(3))
+        weight = config.nce * (0.5 if config.nce_identity else 1.0)
+        add("nce", weight * self._nce(way, source, fake, random, mirrored))
+        if config.nce_identity and source.shape[1] == target.shape[1]:
+            kept = self.generators[way](target)
+            add("nce_identity", weight * self._nce(way, target, kept, random, False))
+
+    def _nce(self, way: str, source: Tensor, made: Tensor, random: torch.Generator, mirrored: bool) -> Tensor:
+        generator, projection = self.generators[way], self.projections[way]
+        assert isinstance(generator, ResnetGenerator)
+        if made.shape[1] != source.shape[1]:
+            made = _channels_like(made, source.shape[1])
+        taps = generator.default_taps
+        queries = generator.features(made, taps)
+        if mirrored:
+            queries = [maps.flip(3) for maps in queries]
+        keys = generator.features(source, taps)
+        places = draw_places(keys, random)
+        pairs = zip(projection(queries, places), projection(keys, places), strict=True)
+        return torch.stack([patch_nce(ours, theirs) for ours, theirs in pairs]).mean()
+
+    # ------------------------------------------------------------------ folder, panels, checkpoints
+
+    _quality: TranslationQuality | None = None
+
+    def _begin(self) -> None:
+        require_absent(self.folder, "Go on with it by --resume, or choose another --out.")
+        learned = sum(parameter_count(module) for module in self._learning().values())
+        require_space(self.folder, 3 * 16 * learned + 20_000_000)
+        with atomic_folder(self.folder) as temporary:
+            (temporary / "samples").mkdir()
+            write_json(temporary / "data.json", self._described())
+            write_json(temporary / "config.json", to_dict(self.config))
+
+    def _described(self) -> dict[str, Any]:
+        return {
+            "name": f"{self.sides.a.name} to {self.sides.b.name}",
+            "key": str(self.key),
+            "paired": self.sides.paired,
+            "sides": {
+                side: {
+                    "name": source.name,
+                    "images": len(source),
+                    "item": source.item.to_json(),
+                    "classes": class_counts(source),
+                }
+                for side, source in (("a", self.sides.a), ("b", self.sides.b))
+            },
+            "held_out": len(self.kept.a),
+        }
+
+    def _snapshot(self) -> None:
+        """A panel, measures of what was held out, a checkpoint."""
+        model = self._current()
+        self._panel(model)
+        better = True
+        if self.config.held_out:
+            self._quality = measure_translation(model, self.kept, self.directions[0], seed=self.config.seed)
+            better = self._quality.score < self.counters.best
+            self.counters.best = min(self.counters.best, self._quality.score)
+            self.journal.add({"images_seen": self.counters.images_seen, "translation": self._quality.to_json()})
+        self.counters.snapshots += 1
+        self._save(best=better)
+
+    def _current(self) -> TranslationModel:
+        """The generators as they are, for sampling; training takes them up again afterwards."""
+        self.model.generators = {way: module.eval() for way, module in self.generators.items()}
+        self.model.directions = self.directions
+        return self.model
+
+    def _panel(self, model: TranslationModel) -> None:
+        """Rows of input, output and, of pairs, target."""
+        with torch.no_grad():
+            for way in self.directions:
+                held = self.kept if len(self.kept.a) else self.shown
+                source = held.a if way[0] == "a" else held.b
+                other = held.b if way[0] == "a" else held.a
+                rows = np.linspace(0, len(source) - 1, min(PANELS, len(source))).astype(np.int64)
+                images = source.items(rows)
+                columns = [images, model.translate(images, way)]
+                if held.paired:
+                    columns.append(other.items(rows))
+                both = [np.broadcast_to(c, (*c.shape[:3], 3)) if c.shape[3] == 1 else c[..., :3] for c in columns]
+                panel = np.stack(both, 1).reshape(-1, *both[0].shape[1:])
+                name = f"{self.counters.images_seen:09d}{'' if len(self.directions) == 1 else f'-{way}'}.png"
+                save_sheet(self.folder / "samples" / name, panel, len(columns))
+
+    def _parts(self) -> dict[str, Any]:
+        return {**self._learning(), **{f"optimizer_{name}": value for name, value in self.optimizers.items()}}
+
+    def _save(self, best: bool) -> None:
+        tensors: dict[str, Tensor] = {}
+        structures: dict[str, Any] = {}
+        for name, part in self._parts().items():
+            found, structures[name] = pack(part.state_dict(), name)
+            tensors |= found
+        for way, pool in self.pools.items():
+            if pool.images is not None:
+                tensors[f"pool.{way}"] = pool.images
+        counters = {**vars(self.counters)}
+        if math.isinf(counters["best"]):
+            counters["best"] = None
+        model = self._current()
+        self.store.save(
+            self.counters.images_seen,
+            {"model": model.tensors(), "training": tensors},
+            {
+                "model": model.contract(to_dict(self.config)),
+                "training": {"counters": counters, "parts": structures},
+            },
+            best,
+        )
+
+    def _restore(self) -> None:
+        if Run(self.folder).data["key"] != str(self.key):
+            raise UserError(f"{self.folder} was trained on other images. Resume with the same.")
+        last = self.store.last()
+        self.journal.reopen()
+        if last is None:
+            return
+        document = read_json(last / "training.json")
+        tensors = {key: value.to(self.device) for key, value in read_tensors(last / "training.safetensors").items()}
+        try:
+            for name, part in self._parts().items():
+                part.load_state_dict(unpack(document["parts"][name], tensors))
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise UserError(f"{last} does not fit these networks: {error}. Resume with the run's own.") from error
+        for way, pool in self.pools.items():
+            pool.images = tensors.get(f"pool.{way}")
+        counters = {**document["counters"]}
+        if counters["best"] is None:
+            counters["best"] = math.inf
+        self.counters = Counters(**counters)
+
+
+def _divided(sides: Sides, config: TranslationConfig) -> tuple[Sides, Sides]:
+    """(what is learnt from, what is held out); pairs stay together.
+
+    Raises:
+        UserError: fewer than two images of a side are left.
+    """
+    held: dict[str, np.ndarray] = {}
+    for side, source in (("a", sides.a), ("b", sides.b)):
+        stream = "pairs" if sides.paired else side
+        order = numpy_stream(config.seed, "held out", stream).permutation(len(source))
+        held[side] = np.sort(order[: config.held_out])
+        if len(source) - len(held[side]) < 2:
+            raise UserError(
+                f"Side {side} has {len(source)} images, and {config.held_out} are held out: at least 2 are to be left."
+            )
+    parts = []
+    for keep in (False, True):
+        rows = {}
+        for side, source in (("a", sides.a), ("b", sides.b)):
+            chosen = np.isin(np.arange(len(source)), held[side])
+            rows[side] = np.flatnonzero(chosen == keep)
+        names = tuple(sides.names[row] for row in rows["a"]) if sides.names else ()
+        parts.append(
+            Sides(a=subset(sides.a, rows["a"]), b=subset(sides.b, rows["b"]), paired=sides.paired, names=names)
+        )
+    return parts[0], parts[1]
+
+
+def _cut(
+    images: Float[Tensor, "b c h w"], enlarge: float, flip: bool, random: np.random.Generator
+) -> Float[Tensor, "b c h w"]:
+    """Enlarged bilinearly, cut at a random place, mirrored in half of the cases: each image on its own."""
+    count, _, height, width = images.shape
+    large = (round(height * enlarge), round(width * enlarge))
+    if large != (height, width):
+        bigger = F.interpolate(images, size=large, mode="bilinear", align_corners=False)
+        tops = random.integers(0, large[0] - height + 1, count)
+        lefts = random.integers(0, large[1] - width + 1, count)
+        images = torch.stack(
+            [
+                image[:, top : top + height, left : left + width]
+                for image, top, left in zip(bigger, tops, lefts, strict=True)
+            ]
+        )
+    if flip:
+        mirrored = torch.from_numpy(random.random(count) < 0.5).to(images.device)
+        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+    return images
+
+
+def _channels_like(images: Tensor, channels: int) -> Tensor:
+    """Grey from colour, or colour from grey, so that one encoder sees both sides."""
+    return images.mean(1, keepdim=True) if channels == 1 else images.mean(1, keepdim=True).expand(-1, channels, -1, -1)
