@@ -1,10 +1,11 @@
 """Does a GAN make a better classifier? Studies of long-tailed, small and imbalanced sets, each with an untouched test.
 
-Every setting is a study by `augan lift`, of five folds, with a GAN of 57,600 images shown (a minute on two cores) on each
-training part, and a second opinion on data that took no part in it: the test set of the source, or items put aside.
-`long tail R` keeps n R^(-k / 9) images of class k. The verdict is augan's; "on the untouched test" is the difference between its best arm with samples and its
-best arm without, both trained on all of the setting's data. Outcomes are files of bench/augment_cells/, so that the
-benchmark can be run in pieces: `python -m bench.augment run [SETTING ...]`, and `report` writes the section.
+Every setting is a study by `augan lift`, of five folds, with a GAN of 57,600 images shown (a minute on two cores) on
+each training part, and a second opinion on data that took no part in it: the test set of the source, or items put
+aside. `long tail R` keeps n R^(-k / 9) images of class k. The verdict is augan's; "on the untouched test" is the
+difference between its best arm with samples and its best arm without, both trained on all of the setting's data.
+Outcomes are files of bench/augment_cells/, so that the benchmark can be run in pieces:
+`python -m bench.augment run [SETTING ...]`, and `report` writes the section.
 """
 
 from __future__ import annotations
