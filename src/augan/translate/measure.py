@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from augan.core.item import to_unit
+from augan.core.item import ItemSpec, to_unit
 from augan.core.rng import numpy_stream
 from augan.metrics import frechet_distance, nearest_neighbours, train_extractor
 from augan.translate.model import TranslationModel
@@ -75,7 +75,7 @@ def measure_translation(
     inputs, targets = source.items(np.arange(len(source))), target.items(np.arange(len(target)))
     features = None
     if min(len(inputs), len(targets)) >= LEAST:
-        space = train_extractor(_Unlabelled(targets), seed=seed)
+        space = train_extractor(Unlabelled(targets), seed=seed)
         features = lambda images: space.features(to_unit(images))  # noqa: E731
     made = model.translate(inputs, way)
     return TranslationQuality(
@@ -86,14 +86,12 @@ def measure_translation(
     )
 
 
-class _Unlabelled:
-    """Images as `train_extractor` takes them."""
+class Unlabelled:
+    """Images (n, h, w, c) uint8 as `train_extractor` takes them."""
 
     labels = None
 
     def __init__(self, images: Images) -> None:
-        from augan.core.item import ItemSpec
-
         self.images = images
         self.item = ItemSpec(channels=images.shape[3], height=images.shape[1], width=images.shape[2])
 
