@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import augan
 from augan.checkpoint import find_checkpoint
 from augan.cli.app import app
+from augan.core import devices
 from augan.core.errors import UserError
 from augan.core.item import ItemSpec
 from augan.networks import NetworkConfig, build
@@ -61,6 +62,28 @@ def test_a_resumed_run_does_not_start_anew(tiny_run: augan.Run, tmp_path: Path) 
     with pytest.raises(augan.Interrupted):
         augan.train(path, images=96, out=tmp_path / "parts", start=tiny_run.path, settings=TINY, should_stop=stop)
     parts = augan.train(path, out=tmp_path / "parts", resume=True)
+    assert parts.load("last").hash == whole.load("last").hash
+
+
+def test_the_measured_precision_is_part_of_the_run(
+    bars_npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine may measure otherwise when the run goes on: it must compute as it did."""
+    settings = [*TINY, "training.measure_images=0"]
+    monkeypatch.setattr(devices, "_cpu_prefers_bfloat16", lambda: True)
+    whole = augan.train(bars_npz, images=64, out=tmp_path / "whole", recipe="strided", settings=settings)
+    assert whole.config["training"]["precision"] == "bf16"
+    rounds = 0
+
+    def stop() -> bool:
+        nonlocal rounds
+        rounds += 1
+        return rounds == 2
+
+    with pytest.raises(augan.Interrupted):
+        augan.train(bars_npz, images=64, out=tmp_path / "parts", recipe="strided", settings=settings, should_stop=stop)
+    monkeypatch.setattr(devices, "_cpu_prefers_bfloat16", lambda: False)
+    parts = augan.train(bars_npz, out=tmp_path / "parts", resume=True)
     assert parts.load("last").hash == whole.load("last").hash
 
 

@@ -56,7 +56,7 @@ class TrainingConfig:
         measure_images: images generated for each measure; 0 does not measure.
         rescues: how often a run that goes wrong may go back to its last good state and on at half the rate; 0: never.
         patience: stop after so many measures without a better one; null: use the whole budget.
-        precision: auto, bf16 or fp32.
+        precision: bf16 or fp32; auto on a processor times both, and the run's config.json holds which one it was.
         device: auto, cpu, cuda or mps.
         threads: of the processor; null follows what other processes leave free.
     """

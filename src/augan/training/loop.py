@@ -6,8 +6,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,19 @@ LEAST_FIT = 0.1
 """The share of weights of another run that must fit for it to be a start."""
 
 
+def _with_precision(config: RunConfig, device: torch.device, world: World) -> RunConfig:
+    """Settings with the precision that 'auto' finds by timing, which goes into the run's config.json.
+
+    Measured again on a busy machine it could be another, and a resumed run, or another process, would not compute the
+    same.
+    """
+    if config.training.precision != "auto" or device.type != "cpu":
+        return config
+    fast = world.decided(lambda: autocast_dtype(device) is not None)
+    found: Literal["bf16", "fp32"] = "bf16" if fast else "fp32"
+    return replace(config, training=replace(config.training, precision=found))
+
+
 class Trainer:
     """Plays the game on a source until its budget is used, into a run folder.
 
@@ -67,16 +81,17 @@ class Trainer:
 
         Raises UserError for settings that do not fit together or the data.
         """
-        self.source, self.config, self.folder = source, config, Path(folder)
+        self.source, self.folder = source, Path(folder)
         self.world = world or World()
         self.observer, self._should_stop = observer or Observer(), should_stop
+        self.device = choose_device(config.training.device)
+        self.config = config = _with_precision(config, self.device, self.world)
         self.own_generator = generator is not None
         self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder)
         training = config.training
         self.share = self.world.share(training.batch)
         if len(source) < 2:
             raise UserError(f"Training needs at least 2 images, and {source.name} has {len(source)}.")
-        self.device = choose_device(training.device)
         self._governor = ThreadGovernor(training.threads) if self.device.type == "cpu" else None
         if self._governor:
             keep_freed_memory()
