@@ -39,6 +39,15 @@ def test_no_evidence_writes_nothing(bars_npz: Path, here: Path) -> None:
     assert found.verdict in (here / "page.html").read_text()
 
 
+def test_held_out_images_judge_a_gan_of_all_the_data(bars_npz: Path, here: Path) -> None:
+    held = shapes({"high": 12, "middle": 12, "low": 12}, seed=9)
+    np.savez(here / "held.npz", images=held[0], labels=held[1], class_names=np.array(["high", "middle", "low"]))
+    found = augan.augment(bars_npz, here / "out.npz", holdout=here / "held.npz", **QUICK)
+    assert found.study is not None
+    assert found.study["verdict"]["second"]["items"] == 36
+    assert "36 held-out items" in found.study["verdict"]["reasons"][-1]
+
+
 def test_what_helps_is_written_selected(
     bars_npz: Path, here: Path, tiny_run: augan.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,8 +17,8 @@ from augan.data import open as open_source
 
 RESAMPLES = 2_000
 ITEMS_NAMED = 3
-ALL = -1
-"""The number of the split whose training part is everything."""
+ALL = 1_000_000
+"""The number of the split whose training part is everything: it seeds that split's GAN, and no other split has it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
