@@ -2,8 +2,8 @@
 
 `augan train` on 20,000 and on 200,000 images of 32x32 in three colours (61 and 614 MB), for 3,200 images with measures,
 each with an empty cache: from a .npy file (mapped), an .npz file (decoded into the cache), tar shards (decoded into the
-cache) and streamed tar shards. Resident memory is the peak that the system reports, the pages of mapped files included,
-which it can take back at any time; private memory is the largest of samples every 20 ms and leaves them out.
+cache) and streamed tar shards. Peaks are the largest of samples every 20 ms. Resident memory includes the pages of
+mapped files, which the system can take back at any time; private memory leaves them out.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -74,17 +75,15 @@ def peaks(data: str, settings: tuple[str, ...], folder: Path) -> tuple[float, fl
         command += ["--set", setting]
     environment = {**os.environ, "AUGAN_CACHE": str(folder / "cache")}
     process = subprocess.Popen(command, env=environment)
-    watched, private = psutil.Process(process.pid), 0
-    while True:
-        ended, code, usage = os.wait4(process.pid, os.WNOHANG)
-        if ended:
-            break
-        found = watched.memory_info()
-        private = max(private, found.rss - found.shared)
+    watched, resident, private = psutil.Process(process.pid), 0, 0
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            found = watched.memory_info()
+            resident, private = max(resident, found.rss), max(private, found.rss - found.shared)
         time.sleep(0.02)
-    if code:
+    if process.returncode:
         raise RuntimeError(f"{' '.join(command)} failed")
-    return usage.ru_maxrss / 1024, private / 2**20
+    return resident / 2**20, private / 2**20
 
 
 def main() -> None:
