@@ -204,7 +204,7 @@ def _kept_together(task: Task) -> tuple[str, ...]:
 
 
 def _gallery(task: Task, folder: Path | None) -> Gallery | None:
-    """Of this session's training, or of the one that wrote the cells."""
+    """Of this process's training, or of the one that wrote the cells."""
     found: Gallery | None = getattr(task, "gallery", None)
     path = None if folder is None else folder / "gallery.npz"
     if path is not None:

@@ -228,7 +228,7 @@ def _kept(path: Path | None) -> Outcome | None:
 
 
 def _about(task: Task, split: int, cells: Path | None) -> dict[str, Any]:
-    """From this session's training, or from the one that wrote the cells."""
+    """From this process's training, or from the one that wrote the cells."""
     path = None if cells is None else cells / f"about-{split}.json"
     found = task.about(split)
     if not found and path is not None and path.exists():
