@@ -25,10 +25,9 @@ import numpy as np
 
 from augan import translate
 from augan.core.files import read_json, write_json
-from augan.core.item import to_unit
-from augan.metrics import frechet_distance, train_extractor
+from augan.metrics import frechet_distance
 from augan.translate import Row
-from augan.translate.measure import Unlabelled, measured
+from augan.translate.measure import measured, space_of
 from bench.report import machine, table, write_section
 from bench.sets import Missing, cifar
 
@@ -128,8 +127,7 @@ def play(name: str, way: str, setting: Setting) -> None:
     path = CELLS / f"{name}-{way}.json".replace(" ", "-")
     if path.exists():
         return
-    space = train_extractor(Unlabelled(setting.test_b))
-    features = lambda images: space.features(to_unit(images))  # noqa: E731
+    space = space_of(setting.test_b)
     start = time.monotonic()
     made = setting.test_a
     if way == "identity":
@@ -148,7 +146,7 @@ def play(name: str, way: str, setting: Setting) -> None:
                 settings=["snapshots=1", *settings],
             )
             made = translate.load(run.path).translate(made, "a2b")
-    row: Row = measured(made, setting.test_b, setting.paired, features)
+    row: Row = measured(made, setting.test_b, setting.paired, space)
     more = {"iou": overlap(made, setting.test_b) if setting.masks else None}
     more["colours"] = colour_distance(made, setting.test_b) if made.shape[3] == 3 else None
     seconds = time.monotonic() - start

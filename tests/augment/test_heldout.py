@@ -26,6 +26,7 @@ class Known:
     groups: np.ndarray | None = None
     arms: Mapping[str, Arm] = {"plain": Arm(meaning=""), "gan": Arm(meaning="", generative=True, base="plain")}
     key = "known"
+    described: Mapping[str, Any] = {}
 
     def __init__(self, shares: dict[str, float]) -> None:
         self.shares = shares

@@ -136,6 +136,24 @@ def test_every_arm_of_pictures(pictures: ArraySource, tmp_path: Path) -> None:
         lift(pictures, fit=memorise, steps=4, folds=2, cells=tmp_path / "cells")
 
 
+def test_outcomes_are_kept_for_the_settings_that_decide_them(pictures: ArraySource, tmp_path: Path) -> None:
+    rows, labels = table()
+    given = {"classifier": LogisticRegression(), "samplers": {"again": RandomOverSampler()}, "cells": tmp_path}
+    lift(rows, labels, **given)  # type: ignore[arg-type]
+    for other in (
+        {"classifier": LogisticRegression(C=2)},
+        {"groups": np.arange(160) // 2},
+        {"also": {"mine": 1}},
+        {"samplers": {"again": RandomOverSampler(sampling_strategy="all")}},
+    ):
+        with pytest.raises(UserError, match="another study"):
+            lift(rows, labels, **{**given, **other})  # type: ignore[arg-type]
+    small = {"fit": memorise, "arms": ["gan-classical"], "steps": 2, "folds": 2, "cells": tmp_path / "pictures"}
+    lift(pictures, **small)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="another study"):
+        lift(pictures, wanted=lambda labels: {0: 3, 1: 4}, **small)  # type: ignore[arg-type]
+
+
 def test_a_gan_is_fitted_to_each_training_part(pictures: ArraySource) -> None:
     maker = fit_gan(steps=1, settings=TINY, recipe="strided")(pictures, 0)
     assert isinstance(maker, GANMaker)

@@ -80,6 +80,7 @@ class Counting:
     def __init__(self, groups: np.ndarray | None = None) -> None:
         self.labels = np.arange(40) % 2
         self.class_names, self.groups, self.key = ("a", "b"), groups, "counting"
+        self.described: dict[str, Any] = {}
         self.arms = ARMS
         self.calls = 0
 

@@ -16,7 +16,7 @@ import augan
 from augan import translate
 from augan.cli.app import app
 from augan.core.errors import Interrupted, UserError
-from augan.translate import Sides, open_sides, ssim, translation_config, two_sample_accuracy
+from augan.translate import Sides, open_sides, translation_config, two_sample_accuracy
 from augan.translate.measure import measured
 from augan.translate.model import TILE, TranslationModel
 
@@ -96,6 +96,26 @@ def test_any_size_comes_out_as_it_went_in(painter: augan.Run, size: tuple[int, i
     assert np.array_equal(made[1:], model.translate(images[1:]))
     with pytest.raises(UserError, match=r"\(n, h, w, 1\)"):
         model.translate(np.zeros((1, 8, 8, 3), np.uint8))
+
+
+@pytest.mark.parametrize("recipe", list(translate.RECIPES))
+def test_any_size_can_be_learnt(recipe: str, tmp_path: Path) -> None:
+    masks, pictures = (side[:, :13, :14] for side in squares(8))
+    run = translate.train(masks, pictures, recipe=recipe, images=8, out=tmp_path / "run", settings=SMALL)
+    assert translate.load(run.path).translate(masks, "a2b").shape == (8, 13, 14, 3)
+    with pytest.raises(UserError, match="too small for patches"):
+        translate.train(
+            masks, pictures, recipe=recipe, images=8, out=tmp_path / "other", settings=[*SMALL, "patch_layers=3"]
+        )
+    assert not (tmp_path / "other").exists()
+
+
+def test_unmeasured_the_newest_is_the_best(tmp_path: Path) -> None:
+    """Eight held-out images of sides that are not matched have no score."""
+    masks, pictures = squares(24)
+    settings = [*SMALL, "held_out=8", "snapshots=4"]
+    run = translate.train(masks, pictures, recipe="cut", images=32, out=tmp_path / "run", settings=settings)
+    assert translate.load(run.path).hash == translate.load(run.path, which="last").hash
 
 
 def test_large_images_go_through_in_tiles_without_seams() -> None:
@@ -194,17 +214,6 @@ def test_measures_know_equal_images() -> None:
     assert worse.ssim < 0.1
 
 
-def test_structural_similarity_is_torchmetrics_own() -> None:
-    import torch
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
-    torch.manual_seed(0)
-    first, second = (torch.rand(3, 3, 24, 20) * 2 - 1 for _ in range(2))
-    theirs = structural_similarity_index_measure(first, second, data_range=2.0, reduction="none")
-    padded = (torch.nn.functional.pad(side, (5, 5, 5, 5), mode="reflect") for side in (first, second))  # as they do
-    torch.testing.assert_close(ssim(*padded).float(), theirs, atol=1e-5, rtol=1e-4)
-
-
 def test_two_samples_are_told_apart_only_where_they_differ() -> None:
     random = np.random.default_rng(0)
     same = two_sample_accuracy(random.normal(size=(400, 4)), random.normal(size=(400, 4)))
@@ -244,6 +253,42 @@ def test_a_picture_and_a_zip(painter: augan.Run, tmp_path: Path) -> None:
     assert (found.done, found.failed) == (1, {})
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         assert archive.namelist() == ["x/one.png"]
+
+
+def test_names_that_lead_out_of_a_zip_write_nothing(painter: augan.Run, tmp_path: Path) -> None:
+    Image.fromarray(squares(1)[0][0, ..., 0]).save(tmp_path / "one.png")
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.write(tmp_path / "one.png", "../../outside.png")
+    with pytest.raises(UserError, match="leads outside"):
+        translate.apply(translate.load(painter.path), tmp_path / "evil.zip", tmp_path / "deep" / "out")
+    assert not (tmp_path / "outside.png").exists()
+    (tmp_path / "no.zip").write_bytes(b"PK")
+    with pytest.raises(UserError, match="not a zip file"):
+        translate.apply(translate.load(painter.path), tmp_path / "no.zip", tmp_path / "out")
+
+
+def test_deep_pictures_are_read_in_the_range_that_was_learnt(tmp_path: Path) -> None:
+    masks, pictures = squares(8)
+    run = translate.train(
+        masks.astype(np.uint16) * 16, pictures, recipe="pix2pix", images=8, out=tmp_path / "run", settings=SMALL
+    )
+    model = translate.load(run.path)
+    assert model.items["a"].value_range[1] == 4095 or model.items["a"].value_range[1] == 4080
+    deep = (masks[0, ..., 0].astype(np.float64) / 255 * model.items["a"].value_range[1]).round().astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    translate.apply(model, tmp_path / "deep.png", tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as picture:
+        assert np.array_equal(np.asarray(picture), model.translate(masks[:1])[0])
+
+
+def test_a_translation_is_not_a_model_of_images(painter: augan.Run, tmp_path: Path) -> None:
+    for act in (
+        lambda: augan.load(painter.path),
+        lambda: augan.evaluate(painter.path, squares(8)[1]),
+        lambda: augan.generate(augan.load(painter.path), 1, tmp_path / "x.png"),
+    ):
+        with pytest.raises(UserError, match="translate apply"):
+            act()
 
 
 def test_what_cannot_be_translated_is_one_line(painter: augan.Run, tiny_run: augan.Run, tmp_path: Path) -> None:

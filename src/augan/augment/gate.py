@@ -61,6 +61,7 @@ def prove(
         force=force,
         seed=seed,
         cells=cells,
+        also={"settings": list(settings)},
         tell=tell,
     )
     if report is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -96,6 +97,7 @@ def lift(
     flip: bool = False,
     force: bool = False,
     cells: Path | str | None = None,
+    also: Mapping[str, Any] | None = None,
     tell: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Lift:
     """Whether a generator's items make a better classifier, tested on real items that neither has seen.
@@ -122,6 +124,7 @@ def lift(
         flip: whether mirrored images keep their label.
         force: go on with classes of fewer than 20 items, and with held-out items that are in the data, too.
         cells: a folder where outcomes are kept, so that a study that was stopped goes on.
+        also: more settings to be remembered, such as those of `fit`: outcomes in `cells` are for them only.
         tell: is told each outcome.
 
     Raises:
@@ -152,10 +155,11 @@ def lift(
         "repeats": repeats,
         "seeds": seeds,
         "seed": seed,
+        "groups": None if marks is None else hashlib.sha256("\n".join(map(str, marks)).encode()).hexdigest()[:16],
         "minutes": minutes,
-        "steps": steps,
         "ratio": ratio,
-        "flip": flip,
+        **task.described,
+        **(also or {}),
         "arms": list(chosen),
     }
     folder = None if cells is None else _checked_cells(Path(cells), settings)

@@ -115,6 +115,8 @@ class PictureTask:
         self.labels = source.labels.astype(np.int64)
         self.class_names = source.item.class_names or ()
         self.groups, self.key = groups, source.key
+        added = {self.class_names[label]: count for label, count in self.wanted(self.labels).items()}
+        self.described: Mapping[str, Any] = {"steps": steps, "flip": flip, "added": added}
         names = [name for name in ARMS if fit is not None or name in CHEAP]
         self.arms: Mapping[str, Arm] = {name: ARMS[name] for name in names if name != "vae" or autoencoder is not None}
         self.gallery: Gallery | None = None

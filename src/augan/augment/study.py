@@ -53,6 +53,8 @@ class Task(Protocol):
     groups: np.ndarray | None
     arms: Mapping[str, Arm]
     key: str
+    described: Mapping[str, Any]
+    """What decides outcomes beside the data and the plan, as plain values: outcomes are kept for it only."""
 
     def items(self, indices: Indices) -> np.ndarray:
         """(b,) indices to (b, ...)."""

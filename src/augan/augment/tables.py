@@ -62,7 +62,10 @@ class EstimatorTask:
                 raise UserError(f"A sampler cannot be called '{name}': that is another arm.")
             arms[name] = Arm(meaning=f"items of {type(samplers[name]).__name__}", generative=True, base="real")
         self.arms: Mapping[str, Arm] = arms
-        self._about: dict[int, dict[str, Any]] = {}
+        self.described: Mapping[str, Any] = {
+            "classifier": repr(classifier),
+            "samplers": {name: repr(one) for name, one in samplers.items()},
+        }
 
     def items(self, indices: Indices) -> np.ndarray:
         """The items with these numbers."""

@@ -231,6 +231,10 @@ def _read_contract(checkpoint: Path) -> tuple[ItemSpec, dict[str, Any] | None]:
     """The item and the networks' configuration of model.json."""
     contract = read_json(checkpoint / "model.json")
     try:
+        if contract.get("kind", "image") != "image":
+            raise UserError(
+                f"{checkpoint} is a {contract['kind']}, which makes images from images: `augan translate apply` does."
+            )
         if contract.get("format") != FORMAT:
             raise UserError(f"{checkpoint} has format {contract.get('format')}; this augan reads format {FORMAT}.")
         return ItemSpec.from_json(contract["item"]), contract["networks"]

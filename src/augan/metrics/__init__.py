@@ -20,7 +20,7 @@ from augan.metrics.manifold import (
 )
 from augan.metrics.measures import MEASURES, Measure
 from augan.metrics.memorisation import authenticity, copying_statistic, feature_likelihood, near_copies, nearest_ratio
-from augan.metrics.pixels import Spectrum, ms_ssim, spectrum_gap
+from augan.metrics.pixels import Spectrum, ms_ssim, spectrum_gap, ssim
 from augan.metrics.quality import Quality, measure
 from augan.metrics.scores import inception_score
 from augan.metrics.space import FeatureSpace, Items, Preprocessing
@@ -75,5 +75,6 @@ __all__ = [
     "realism",
     "reduced",
     "spectrum_gap",
+    "ssim",
     "train_extractor",
 ]

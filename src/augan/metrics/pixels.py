@@ -42,6 +42,18 @@ def ms_ssim(a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"]) -> Float[T
     return result
 
 
+def ssim(a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+    """Structural similarity of pairs in [0, 1] (Wang et al. 2004), (n,), over places where the whole window fits.
+
+    Raises:
+        UserError: images of fewer than 11 pixels a side.
+    """
+    if min(a.shape[2:]) < WINDOW:
+        raise UserError(f"SSIM needs images of {WINDOW} pixels a side or more, not {a.shape[3]}x{a.shape[2]}.")
+    luminance, contrast = _ssim_terms(a, b)
+    return (luminance * contrast).mean((1, 2, 3))
+
+
 def _ssim_terms(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """The luminance and the contrast-structure term of SSIM at each place where the whole window fits."""
     mean_a, mean_b = _blurred(a), _blurred(b)

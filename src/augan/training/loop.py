@@ -6,14 +6,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from augan.checkpoint import CheckpointStore, Model, Run, find_checkpoint, load_item
+from augan.checkpoint import CheckpointStore, Model, Run
 from augan.core.config import to_dict
 from augan.core.devices import autocast_dtype, choose_device
 from augan.core.errors import AuganError, Interrupted, UserError
@@ -34,27 +33,13 @@ from augan.training.plan import Plan
 from augan.training.quality import QualityMeter, divide, held_out_gap
 from augan.training.rescue import GoneWrong, gentler, trouble
 from augan.training.signals import stop_signals
+from augan.training.start import start_from_another, with_precision
 from augan.training.state import Saved, State, step_share
 from augan.training.step import Table, play_round
 
 TICK_SEC = 1.0
 SAVE_EVERY_SEC = 300.0
 SNAPSHOT_SHARE = 0.1
-LEAST_FIT = 0.1
-"""The share of weights of another run that must fit for it to be a start."""
-
-
-def _with_precision(config: RunConfig, device: torch.device, world: World) -> RunConfig:
-    """Settings with the precision that 'auto' finds by timing, which goes into the run's config.json.
-
-    Measured again on a busy machine it could be another, and a resumed run, or another process, would not compute the
-    same.
-    """
-    if config.training.precision != "auto" or device.type != "cpu":
-        return config
-    fast = world.decided(lambda: autocast_dtype(device) is not None)
-    found: Literal["bf16", "fp32"] = "bf16" if fast else "fp32"
-    return replace(config, training=replace(config.training, precision=found))
 
 
 class Trainer:
@@ -85,7 +70,7 @@ class Trainer:
         self.world = world or World()
         self.observer, self._should_stop = observer or Observer(), should_stop
         self.device = choose_device(config.training.device)
-        self.config = config = _with_precision(config, self.device, self.world)
+        self.config = config = with_precision(config, self.device, self.world)
         self.own_generator = generator is not None
         self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder)
         training = config.training
@@ -152,7 +137,7 @@ class Trainer:
 
     def _play(self, resume: bool) -> Run:
         """The run itself: prepare, resume, round after round, and an end that is written down."""
-        warm = self._start_from_another()
+        warm = start_from_another(config=self.config, state=self.state, source=self.source, store=self.store)
         self._initial = Saved.of(self.state, "the start")
         self._open_folder(resume)
         self.observer.begin(self.folder, [*self._summary(), *warm])
@@ -178,24 +163,6 @@ class Trainer:
                 except GoneWrong as wrong:
                     self._rescue(wrong)
         return self._finish()
-
-    def _start_from_another(self) -> list[str]:
-        """Takes the weights of the run that `start` names, and says how much of them fits."""
-        if self.config.start is None:
-            return []
-        path = Path(self.config.start)
-        if not path.exists() and self.store.last() is not None:
-            return []  # resumed elsewhere: the checkpoint holds everything
-        checkpoint = find_checkpoint(path)
-        if not (checkpoint / "training.safetensors").exists():
-            raise UserError(f"{checkpoint} holds a generator only: start from a run, which holds both networks.")
-        theirs = load_item(checkpoint).class_names or ()
-        share = self.state.start_from(Saved.read(checkpoint), (theirs, self.source.item.class_names or ()))
-        if share < LEAST_FIT:
-            raise UserError(
-                f"Of {path}, {share:.0%} fits these networks: give the same networks.name and networks.width."
-            )
-        return [f"starts from {path}: {share:.0%} of its weights fit"]
 
     def _play_on(self, loader: Loader, stopped: Callable[[], bool]) -> None:
         """Round after round until the budget is used, and the last snapshot."""

@@ -19,7 +19,7 @@ from augan.core.errors import UserError
 from augan.core.files import require_absent
 from augan.translate.config import RECIPES, TranslationConfig, translation_config
 from augan.translate.files import Translated, translate_files
-from augan.translate.measure import Row, TranslationQuality, measure_translation, ssim, two_sample_accuracy
+from augan.translate.measure import Row, TranslationQuality, measure_translation, two_sample_accuracy
 from augan.translate.model import TranslationModel, load_translation
 from augan.translate.sides import Sides, open_sides
 from augan.translate.trainer import Reading, TranslationTrainer
@@ -41,7 +41,6 @@ __all__ = [
     "load",
     "measure_translation",
     "open_sides",
-    "ssim",
     "train",
     "translate_files",
     "translation_config",

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from augan.core.errors import UserError
-from augan.core.files import atomic_file, atomic_folder, require_absent
+from augan.core.files import atomic_file, atomic_folder, disk_errors, require_absent
 from augan.core.pictures import to_pillow
 from augan.data.decode import SUFFIXES, Unreadable, decode
-from augan.data.listing import is_junk, require_exists
+from augan.data.listing import FolderStream, is_junk, require_exists, walk
+from augan.data.zips import ZipStream, list_zip, split_zip_path
 from augan.translate.model import TranslationModel
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -48,24 +48,32 @@ def translate_files(
         UserError: nothing there, a film, no images, `out` exists, a direction that the model does not go.
     """
     source, target = Path(data), Path(out)
-    require_exists(source)
+    packed = split_zip_path(source)
+    if packed is None:
+        require_exists(source)
     require_absent(target)
     way = model.direction(direction)
     if source.suffix.lower() in MOVING:
         raise UserError(f"{source} is a film. Give its frames as a folder of images.")
-    if source.is_file() and source.suffix.lower() != ".zip":
-        made = _translated(model, source.read_bytes(), way, str(source))
+    if packed is None and source.is_file():
+        kind = _format(target.suffix)
+        with disk_errors(source):
+            content = source.read_bytes()
+        made = to_pillow(_translated(model, content, way, str(source)))
         with atomic_file(target) as temporary:
-            _encode(made, target.suffix).save(temporary, format=_format(target.suffix))
+            (made.convert("RGB") if kind == "JPEG" and made.mode == "RGBA" else made).save(temporary, format=kind)
         return Translated(out=target, done=1, failed={})
     if target.suffix.lower() not in ("", ".zip"):
         raise UserError(f"Many images go into a folder or a .zip, not into '{target.suffix}'.")
-    if target.suffix and target.suffix.lower() == ".zip":
+    names, contents = _pictures(source, packed)
+    if not names:
+        raise UserError(f"{source} has no images.")
+    if target.suffix:
         with atomic_file(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            done, failed = _each(model, source, way, archive.writestr, tick)
+            done, failed = _each(model, names, contents, way, archive.writestr, tick)
     else:
         with atomic_folder(target) as folder:
-            done, failed = _each(model, source, way, _into(folder), tick)
+            done, failed = _each(model, names, contents, way, _into(folder), tick)
     return Translated(out=target, done=done, failed=failed)
 
 
@@ -79,10 +87,21 @@ def _into(folder: Path) -> Callable[[str, bytes], None]:
 
 
 def _each(
-    model: TranslationModel, source: Path, way: str, write: Callable[[str, bytes], None], tick: Callable[[int], None]
+    model: TranslationModel,
+    names: Sequence[str],
+    contents: Iterable[tuple[int, bytes | Unreadable]],
+    way: str,
+    write: Callable[[str, bytes], None],
+    tick: Callable[[int], None],
 ) -> tuple[int, dict[str, str]]:
+    """Translates and writes one after another: how many, and reasons of those that could not be read.
+
+    Raises:
+        UserError: none could be read.
+    """
     done, failed = 0, {}
-    for name, content in _pictures(source):
+    for number, content in contents:
+        name = names[number]
         try:
             made = _translated(model, content, way, name)
         except UserError as error:
@@ -90,55 +109,49 @@ def _each(
             continue
         buffer = io.BytesIO()
         to_pillow(made).save(buffer, format="PNG")
-        write(str(Path(name).with_suffix(".png")), buffer.getvalue())
+        write(str(PurePosixPath(name).with_suffix(".png")), buffer.getvalue())
         done += 1
         tick(done)
-    if not done and not failed:
-        raise UserError(f"{source} has no images.")
     if not done:
-        raise UserError(f"None of the {len(failed)} images in {source} could be read: {next(iter(failed.values()))}")
+        raise UserError(f"None of the {len(failed)} images could be read: {next(iter(failed.values()))}")
     if failed:
-        write(FAILED, "".join(f"{name}: {reason}\n" for name, reason in failed.items()).encode())
+        write(FAILED, "".join(f"{reason}\n" for reason in failed.values()).encode())
     return done, failed
 
 
-def _pictures(source: Path) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of every file that looks like a picture, by name."""
-    if source.is_dir():
-        for path in sorted(source.rglob("*")):
-            name = path.relative_to(source).as_posix()
-            if path.is_file() and path.suffix.lower() in SUFFIXES and not is_junk(name):
-                yield name, path.read_bytes()
-        return
-    with zipfile.ZipFile(source) as archive:
-        for name in sorted(archive.namelist()):
-            if Path(name).suffix.lower() in SUFFIXES and not is_junk(name):
-                yield name, archive.read(name)
+def _pictures(
+    source: Path, packed: tuple[Path, str] | None
+) -> tuple[tuple[str, ...], Iterator[tuple[int, bytes | Unreadable]]]:
+    """Names of all files that look like pictures, and their contents one after another."""
+    found = list_zip(*packed) if packed is not None else [name for name, _, _ in walk(source)]
+    names = tuple(name for name in found if PurePosixPath(name).suffix.lower() in SUFFIXES and not is_junk(name))
+    stream = FolderStream(source, names) if packed is None else ZipStream(*packed, names)
+    return names, stream(np.ones(len(names), dtype=bool))
 
 
-def _translated(model: TranslationModel, content: bytes, way: str, name: str) -> np.ndarray:
+def _translated(model: TranslationModel, content: bytes | Unreadable, way: str, name: str) -> np.ndarray:
     """(h, w, c) uint8 of one picture.
 
     Raises:
         UserError: it cannot be read.
     """
     try:
+        if isinstance(content, Unreadable):
+            raise content
         image = decode(content)
     except Unreadable as error:
         raise UserError(f"{name} cannot be read: {error}") from error
-    mode = MODES[model.items[way[0]].channels]
-    pixels = np.array(to_pillow(_bytes(image)).convert(mode))
+    item = model.items[way[0]]
+    pixels = np.array(to_pillow(_bytes(image, item.value_range)).convert(MODES[item.channels]))
     return model.translate(pixels.reshape(1, *pixels.shape[:2], -1), way)[0]
 
 
-def _bytes(image: np.ndarray) -> np.ndarray:
-    """Deep pictures as bytes."""
-    return image if image.dtype == np.uint8 else (image.astype(np.float64) / 257).round().astype(np.uint8)
-
-
-def _encode(made: np.ndarray, suffix: str) -> Image.Image:
-    picture = to_pillow(made)
-    return picture.convert("RGB") if _format(suffix) == "JPEG" and picture.mode == "RGBA" else picture
+def _bytes(image: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    """Deep pictures as bytes, by the range of the images that were learnt from."""
+    if image.dtype == np.uint8:
+        return image
+    low, high = value_range
+    return ((image.astype(np.float64) - low) / max(high - low, 1e-12) * 255).round().clip(0, 255).astype(np.uint8)
 
 
 def _format(suffix: str) -> str:

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
-from torch.nn import functional as F
 
 from augan.core.item import ItemSpec, to_unit
 from augan.core.rng import numpy_stream
-from augan.metrics import frechet_distance, nearest_neighbours, train_extractor
+from augan.data import ArraySource
+from augan.metrics import InDomainSpace, frechet_distance, nearest_neighbours, ssim, train_extractor
 from augan.translate.model import TranslationModel
 from augan.translate.sides import Sides
 
-WINDOW, DEVIATION = 11, 1.5
+WINDOW = 11
+"""SSIM needs as many pixels a side."""
 LEAST = 20
 """Fewer images a side than this have no distance and no two-sample test."""
 Images = UInt8[np.ndarray, "_ _ _ _"]
@@ -54,12 +54,9 @@ class TranslationQuality:
     identity: Row
 
     @property
-    def score(self) -> float:
-        """What the best checkpoint is chosen by: L1 of pairs, else the distance, else none is better."""
-        for value in (self.model.l1, self.model.frechet):
-            if value is not None:
-                return value
-        return 0.0
+    def score(self) -> float | None:
+        """What the best checkpoint is chosen by: L1 of pairs, else the distance; None where neither was measured."""
+        return self.model.frechet if self.model.l1 is None else self.model.l1
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -73,73 +70,40 @@ def measure_translation(
     way = model.direction(direction)
     source, target = (sides.a, sides.b) if way[0] == "a" else (sides.b, sides.a)
     inputs, targets = source.items(np.arange(len(source))), target.items(np.arange(len(target)))
-    features = None
-    if min(len(inputs), len(targets)) >= LEAST:
-        space = train_extractor(Unlabelled(targets), seed=seed)
-        features = lambda images: space.features(to_unit(images))  # noqa: E731
+    space = space_of(targets, seed) if min(len(inputs), len(targets)) >= LEAST else None
     made = model.translate(inputs, way)
     return TranslationQuality(
         direction=way,
         images=len(inputs),
-        model=measured(made, targets, sides.paired, features, seed),
-        identity=measured(_like(inputs, targets.shape[3]), targets, sides.paired, features, seed),
+        model=measured(made, targets, sides.paired, space, seed),
+        identity=measured(_like(inputs, targets.shape[3]), targets, sides.paired, space, seed),
     )
 
 
-class Unlabelled:
-    """Images (n, h, w, c) uint8 as `train_extractor` takes them."""
-
-    labels = None
-
-    def __init__(self, images: Images) -> None:
-        self.images = images
-        self.item = ItemSpec(channels=images.shape[3], height=images.shape[1], width=images.shape[2])
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def items(self, indices: np.ndarray) -> Images:
-        """The images with these numbers."""
-        return self.images[indices]
+def space_of(images: Images, seed: int = 0) -> InDomainSpace:
+    """A feature space that learnt these images without labels."""
+    item = ItemSpec(channels=images.shape[3], height=images.shape[1], width=images.shape[2])
+    return train_extractor(ArraySource(array=images, item=item, key=""), seed=seed)
 
 
-def measured(made: Images, targets: Images, paired: bool, features: Any = None, seed: int = 0) -> Row:
-    """The row of images `made` against targets; `features` maps images to (n, d)."""
+def measured(made: Images, targets: Images, paired: bool, space: InDomainSpace | None = None, seed: int = 0) -> Row:
+    """The row of images `made` against targets; without a space, there is no distance and no two-sample test."""
     found: dict[str, float] = {}
     if paired and len(made) == len(targets) and len(made):
         ours, theirs = to_unit(made), to_unit(targets)
         squared = ((ours - theirs) ** 2).mean((1, 2, 3)).double()
         found["l1"] = float((ours - theirs).abs().mean())
         found["psnr"] = float((10 * torch.log10(4.0 / squared.clamp_min(1e-10))).mean())
-        found["ssim"] = float(ssim(ours, theirs).mean())
+        if min(ours.shape[2:]) >= WINDOW:
+            found["ssim"] = float(ssim((ours.double() + 1) / 2, (theirs.double() + 1) / 2).mean())
         flat = [side.flatten(1).numpy().astype(np.float64) for side in (ours, theirs)]
         nearest = nearest_neighbours(flat[0], flat[1]).indices[:, 0]
         found["retrieval"] = float((nearest == np.arange(len(made))).mean())
-    if features is not None and min(len(made), len(targets)) >= LEAST:
-        pair = features(made), features(targets)
+    if space is not None and min(len(made), len(targets)) >= LEAST:
+        pair = space.features(to_unit(made)), space.features(to_unit(targets))
         found["frechet"] = float(frechet_distance(*pair))
         found["two_sample"] = two_sample_accuracy(*pair, seed=seed)
     return Row(**found)
-
-
-def ssim(images: Float[Tensor, "n c h w"], others: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-    """Structural similarity of images in [-1, 1] (Wang et al. 2004): Gaussian window of 11 and 1.5, K 0.01 and 0.03.
-
-    A smaller odd window where the images are smaller.
-    """
-    size = min(WINDOW, images.shape[2] - 1 + images.shape[2] % 2, images.shape[3] - 1 + images.shape[3] % 2)
-    taps = torch.exp(-((torch.arange(size) - size // 2) ** 2) / (2 * DEVIATION**2)).double()
-    window = (taps[:, None] * taps / taps.sum() ** 2).repeat(images.shape[1], 1, 1, 1)
-    x, y = images.double(), others.double()
-
-    def mean(values: Tensor) -> Tensor:
-        return F.conv2d(values, window, groups=values.shape[1])
-
-    first, second = (0.01 * 2) ** 2, (0.03 * 2) ** 2
-    mx, my = mean(x), mean(y)
-    vx, vy, vxy = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
-    maps = (2 * mx * my + first) * (2 * vxy + second) / ((mx**2 + my**2 + first) * (vx + vy + second))
-    return maps.mean((1, 2, 3))
 
 
 def two_sample_accuracy(

@@ -108,10 +108,8 @@ class TranslationModel:
 
     def _padded(self, images: Float[Tensor, "n c h w"], way: str) -> Float[Tensor, "n d h w"]:
         generator = self.generators[way]
-        multiple, (height, width) = int(generator.multiple), images.shape[2:]  # type: ignore[arg-type]
-        more = [-(-side // multiple) * multiple - side for side in (height, width)]
-        if any(more):
-            images = _reflected(images, more)
+        height, width = images.shape[2:]
+        images = padded(images, int(generator.multiple))  # type: ignore[arg-type]
         made: Tensor = generator(images.to(self.device)).float().cpu()
         return made[:, :, :height, :width]
 
@@ -141,10 +139,10 @@ def _ramp(side: int) -> Tensor:
     return (distance / OVERLAP).clamp(max=1.0)
 
 
-def _reflected(images: Tensor, more: list[int]) -> Tensor:
-    """Padded at the bottom and at the right by reflection, as often as it takes."""
-    for axis, missing in zip((2, 3), more, strict=True):
-        wanted = images.shape[axis] + missing
+def padded(images: Float[Tensor, "n c h w"], multiple: int) -> Float[Tensor, "n c H W"]:
+    """Padded at the bottom and at the right by reflection to multiples, as often as it takes."""
+    for axis in (2, 3):
+        wanted = -(-images.shape[axis] // multiple) * multiple
         if images.shape[axis] == 1:
             images = images.repeat_interleave(wanted, axis)
         while images.shape[axis] < wanted:

@@ -52,8 +52,18 @@ def fitting_downs(item: ItemSpec) -> int:
     return min(MOST_DOWNS, side.bit_length() - 1)
 
 
-def build_discriminator(config: TranslationConfig, channels: int) -> nn.Module:
-    """Judges patches; of a pair, both images' channels."""
+def build_discriminator(config: TranslationConfig, channels: int, item: ItemSpec) -> nn.Module:
+    """Judges patches of items; of a pair, both images' channels.
+
+    Raises:
+        UserError: the items are smaller than a patch needs.
+    """
+    least = 3 * 2**config.patch_layers
+    if min(item.height, item.width) < least:
+        raise UserError(
+            f"Images of {item.height}x{item.width} are too small for patches of {config.patch_layers} layers, which "
+            f"need {least} pixels a side. Give --set patch_layers={max(1, config.patch_layers - 1)} or a larger --size."
+        )
     return start_small(
         PatchDiscriminator(
             channels, width=config.patch_width, layers=config.patch_layers, norm=config.norm, up=config.up

@@ -31,13 +31,12 @@ from augan.networks import ResnetGenerator, parameter_count
 from augan.training import Journal, stop_signals
 from augan.translate.config import TranslationConfig
 from augan.translate.measure import TranslationQuality, measure_translation
-from augan.translate.model import TranslationModel
+from augan.translate.model import TranslationModel, padded
 from augan.translate.networks import build_discriminator, build_generator
 from augan.translate.sides import Sides
 
 TICK_SEC = 1.0
 PANELS = 6
-SNAPSHOT_SHARE = 0.1
 
 
 @dataclass
@@ -90,12 +89,15 @@ class TranslationTrainer:
             self.generators = nn.ModuleDict(
                 {way: build_generator(config, sides.item(way[0]), sides.item(way[2])) for way in self.directions}
             ).to(self.device)
+            self.multiple = int(next(iter(self.generators.values())).multiple)  # type: ignore[arg-type]
             conditioned = config.paired and config.l1 > 0  # pix2pix judges pairs (arXiv:1611.07004, equation 1)
             self.conditioned = conditioned
             channels = {"a": a.channels, "b": b.channels}
             self.discriminators = nn.ModuleDict(
                 {
-                    way: build_discriminator(config, channels[way[2]] + (channels[way[0]] if conditioned else 0))
+                    way: build_discriminator(
+                        config, channels[way[2]] + (channels[way[0]] if conditioned else 0), sides.item(way[2])
+                    )
                     for way in self.directions
                 }
             ).to(self.device)
@@ -120,9 +122,9 @@ class TranslationTrainer:
         generator = self.generators[way]
         assert isinstance(generator, ResnetGenerator)
         item = self.sides.item(way[0])
-        sides = [-(-side // generator.multiple) * generator.multiple for side in (item.height, item.width)]
+        images = padded(torch.zeros(1, *item.shape, device=self.device), generator.multiple)
         with torch.no_grad():
-            maps = generator.features(torch.zeros(1, item.channels, *sides, device=self.device), generator.default_taps)
+            maps = generator.features(images, generator.default_taps)
         return PatchProjection([features.shape[1] for features in maps])
 
     # ------------------------------------------------------------------ the story
@@ -150,7 +152,7 @@ class TranslationTrainer:
                     self._tick(losses, rate)
                     last_tick, last_images = now, self.counters.images_seen
                 if signalled() or self.should_stop():
-                    self._save(best=False)
+                    self._save(best=math.isinf(self.counters.best))
                     raise Interrupted(f"Stopped and saved in {self.folder}. Go on with --resume.")
                 count = self.config.snapshots
                 if self.fraction() < 1 and int(self.fraction() * count) > int(fraction * count):
@@ -221,7 +223,7 @@ class TranslationTrainer:
             source = self.shown.a if side == "a" else self.shown.b
             stream = numpy_stream(config.seed, "cut", seen, *(() if config.paired else (side,)))
             images = to_unit(source.items(chosen)).to(self.device)
-            found[side] = _cut(images, config.enlarge, config.flip, stream)
+            found[side] = padded(_cut(images, config.enlarge, config.flip, stream), self.multiple)
         return found
 
     def _rows(self, side: str) -> np.ndarray:
@@ -364,11 +366,13 @@ class TranslationTrainer:
         """A panel, measures of what was held out, a checkpoint."""
         model = self._current()
         self._panel(model)
-        better = True
+        better = True  # unmeasured, the newest is the best
         if self.config.held_out:
             self._quality = measure_translation(model, self.kept, self.directions[0], seed=self.config.seed)
-            better = self._quality.score < self.counters.best
-            self.counters.best = min(self.counters.best, self._quality.score)
+            score = self._quality.score
+            if score is not None:
+                better = score < self.counters.best
+                self.counters.best = min(self.counters.best, score)
             self.journal.add({"images_seen": self.counters.images_seen, "translation": self._quality.to_json()})
         self.counters.snapshots += 1
         self._save(best=better)
