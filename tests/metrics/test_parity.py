@@ -19,6 +19,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from augan.core.errors import UserError
 from augan.metrics import (
     frechet_distance,
     inception_score,
@@ -26,6 +27,7 @@ from augan.metrics import (
     kernel_distance_of_subsets,
     manifolds,
     ms_ssim,
+    ssim,
 )
 from augan.metrics.memorisation import rank_sum_score
 from augan.metrics.pixels import WEIGHTS
@@ -178,6 +180,18 @@ def test_manifolds_of_float32_features() -> None:
     np.testing.assert_allclose(ours.density, (full <= radii[:, 5]).sum(1) / 5)
     np.testing.assert_array_equal(ours.coverage, (full <= radii[:, 5]).any(0))
     np.testing.assert_array_equal(ours.recall, exact.recall)
+
+
+def test_ssim_of_torchmetrics() -> None:
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    random = torch.Generator().manual_seed(0)
+    a, b = (torch.rand(3, 3, 24, 20, generator=random, dtype=torch.float64) for _ in range(2))
+    theirs = structural_similarity_index_measure(a, b, data_range=1.0, reduction="none")
+    padded = [torch.nn.functional.pad(side, (5, 5, 5, 5), mode="reflect") for side in (a, b)]  # as they do
+    torch.testing.assert_close(ssim(*padded), theirs, atol=1e-6, rtol=1e-5)
+    with pytest.raises(UserError, match="11 pixels"):
+        ssim(a[:, :, :9], b[:, :, :9])
 
 
 def test_ms_ssim_of_torchmetrics() -> None:

@@ -42,7 +42,7 @@ def lift_report(found: Lift) -> str:
         f"<ul>{''.join(f'<li>{escape(reason)}</li>' for reason in verdict.reasons)}</ul>",
         notes(found.notes),
         "<h2>Ways of training</h2>",
-        f"<p>Balanced accuracy less that of '{escape(verdict.rival)}', the best way without the generator, with 95 % "
+        f"<p>Balanced accuracy less that of '{escape(verdict.rival)}', the best way without the GAN, with 95 % "
         f"intervals over {found.record.plan.splits} splits. '{CONTROL}' shows what chance alone gives.</p>",
         _forest(found),
         _arms(found),
@@ -100,11 +100,10 @@ def _arms(found: Lift) -> str:
         shown = "" if over is None else _points(Difference(**over))
         cells = "".join(f'<td class="n">{row[name]:.1%}</td>' for name in ("balanced_accuracy", "macro_f1"))
         cells += "".join(f'<td class="n">{row[name]:.3f}</td>' for name in ("brier", "calibration"))
-        rows.append(
-            f'<tr><td>{escape(row["arm"])}</td>{cells}<td class="n">{shown}</td><td>{escape(row["meaning"])}</td></tr>'
-        )
+        name = f'{escape(row["arm"])}<br><span class="soft">{escape(row["meaning"])}</span>'
+        rows.append(f'<tr><td>{name}</td>{cells}<td class="n">{shown}</td></tr>')
     names = ("balanced accuracy", "macro F1", "Brier", "calibration error", "over the rival, points")
-    head = "<th>way</th>" + "".join(f'<th class="n">{name}</th>' for name in names) + "<th>meaning</th>"
+    head = "<th>way</th>" + "".join(f'<th class="n">{name}</th>' for name in names)
     return table(head, rows)
 
 

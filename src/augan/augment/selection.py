@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64
 
-from augan.metrics import nearest_distances, neighbour_radii
+from augan.metrics import nearest_distances, nearest_neighbours, neighbour_radii
 
 UNSURE = 0.1
 FAR = 0.95
@@ -103,7 +103,7 @@ def _fates(real: Side, candidates: Side, wanted: int, random: np.random.Generato
     fates = np.full(count, "kept", dtype=object)
     if len(real.labels) > NEIGHBOURS:
         radii = neighbour_radii(real.features, NEIGHBOURS)
-        support = _kth_distance(candidates.features, real.features, NEIGHBOURS)
+        support = nearest_neighbours(candidates.features, real.features, NEIGHBOURS).distances[:, -1]
         fates[support > np.quantile(radii, FAR)] = "far"
         limit = _copy_limit(real.features)
         fates[nearest_distances(candidates.features, real.features) < limit] = "copy"
@@ -113,15 +113,6 @@ def _fates(real: Side, candidates: Side, wanted: int, random: np.random.Generato
     spare = random.permutation(left)[wanted:]
     fates[spare] = "spare"
     return fates
-
-
-def _kth_distance(
-    points: Float[np.ndarray, "n d"], support: Float[np.ndarray, "m d"], neighbour: int
-) -> Float[np.ndarray, " n"]:
-    """Distance to the `neighbour`-th nearest item of `support`."""
-    squared = (points**2).sum(1)[:, None] + (support**2).sum(1) - 2 * points @ support.T
-    found: np.ndarray = np.sqrt(np.partition(squared.clip(0), neighbour - 1, axis=1)[:, neighbour - 1])
-    return found
 
 
 def _drop_twins(features: Float[np.ndarray, "n d"], fates: np.ndarray, limit: float) -> None:

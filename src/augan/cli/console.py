@@ -93,17 +93,16 @@ def show_lift(console: Console, found: Lift) -> None:
     verdict = found.verdict
     show_verdict(console, verdict.to_json())
     console.print()
-    table = Table("arm", show_edge=False, pad_edge=False)
+    table = Table(Column("arm", no_wrap=True), show_edge=False, pad_edge=False)
     for name in ("balanced accuracy", "macro F1", f"over '{verdict.rival}'", "95 % interval"):
         table.add_column(escape(name), justify="right", no_wrap=True)
-    table.add_column("meaning")
     for row in found.table():
         over = row["over_rival"]
         points = ["", ""]
         if over is not None:
             points = [f"{100 * over['mean']:+.1f}", f"{100 * over['low']:+.1f} to {100 * over['high']:+.1f}"]
         shares = [f"{row[name]:.1%}" for name in ("balanced_accuracy", "macro_f1")]
-        table.add_row(escape(row["arm"]), *shares, *points, escape(row["meaning"]))
+        table.add_row(escape(row["arm"]), *shares, *points)
     splits = found.record.plan.splits
     table.caption = f"means over {splits} splits; each arm's classifier was tested on images that nothing had seen"
     table.caption_justify = "left"
