@@ -33,7 +33,7 @@ from bench.report import machine, table, write_section
 from bench.sets import Missing, cifar, emoji_pictures, fashion_framed, framed_digits
 
 CELLS = Path(__file__).parent / "augment_cells"
-ARMS = ("classical", "control", "deferred", "smote", "mixup", "vae", "gan-classical", "gan-first", "gan-mixup")
+ARMS = ("classical", "control", "deferred", "smote", "mixup", "vae", "gan-classical", "gan-first", "gan-smote")
 GAN_STEPS, STEPS, FOLDS = 900, 1000, 5
 REPETITIONS = 100
 
