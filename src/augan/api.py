@@ -299,7 +299,7 @@ def augment(
 
     Without `run`, labelled data is studied first (`augan.lift`): where the study does not say HELPS, nothing is
     written, and the result's `out` is None. Otherwise a GAN is trained on all of the data, into a new folder under
-    ./runs, and its selected samples are added. `minutes` are divided among the study's GANs and that one. With `run`,
+    ./runs, and its selected samples are added. `minutes` are divided among the study's GANs and autoencoders and that one. With `run`,
     for data without labels, and with `force` where neither report nor verdict nor holdout is asked for, there is no
     study, and samples are added as they come.
 
@@ -338,7 +338,7 @@ def augment(
     if class_counts(source) and (asked or not force):
         from augan.augment import gate
 
-        minutes = minutes / (folds + 1)
+        minutes = gate.share_of_each(minutes, folds, holdout is not None)
         study = gate.prove(
             source,
             strategy,

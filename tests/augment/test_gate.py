@@ -128,3 +128,8 @@ def test_the_command(bars_npz: Path, here: Path) -> None:
     assert not (here / "out.npz").exists()
     refused = CliRunner().invoke(app, ["augment", *given[:3], "--groups", str(here / "none.txt")])
     assert refused.exit_code == 2
+
+
+def test_the_time_is_what_is_asked_for() -> None:
+    each = gate.share_of_each(10.0, folds=5, holdout=True)
+    assert 5 * each + 5 * gate.AUTOENCODER * each + each + each == pytest.approx(10.0)

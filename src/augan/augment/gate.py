@@ -12,6 +12,7 @@ from augan.apply import Augmented, plan_additions
 from augan.apply import augment as write_copy
 from augan.augment.lift import Lift, lift
 from augan.augment.makers import Labels, choose_samples, fit_autoencoder, fit_gan
+from augan.augment.pictures import ARMS
 from augan.augment.report import write_lift_report
 from augan.augment.study import Outcome
 from augan.checkpoint import Model
@@ -19,6 +20,18 @@ from augan.core.files import require_absent, write_json
 from augan.data import Source, class_counts
 
 FOLDS = 5
+
+
+AUTOENCODER = 0.25
+"""An autoencoder's time as a share of a GAN's."""
+
+
+def share_of_each(minutes: float, folds: int, holdout: bool) -> float:
+    """What each GAN gets of the time of a test of so many folds and of the copy that may follow.
+
+    A second opinion on held-out data trains once more what its arm needs: a GAN, as a rule.
+    """
+    return minutes / ((1 + AUTOENCODER) * folds + 1 + holdout)
 
 
 def prove(
@@ -39,7 +52,10 @@ def prove(
     verdict: Path | None = None,
     tell: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Lift:
-    """The study of what `strategy` would add, `minutes` for each split's GAN; writes a report and a verdict if asked.
+    """The study of what `strategy` would add; writes a report and a verdict if asked.
+
+    Each split's GAN has `minutes`, its autoencoder a quarter of that. The arm 'gan-swept' is left to `lift`: it takes a
+    second GAN a split, and its choices were no better than the other arms (docs/experiments.md).
 
     Raises:
         UserError: see `lift` and `plan_additions`; a file is there already.
@@ -50,7 +66,8 @@ def prove(
     found = lift(
         source,
         fit=fit_gan(minutes=minutes, settings=settings),
-        autoencoder=fit_autoencoder(minutes=minutes),
+        autoencoder=fit_autoencoder(minutes=AUTOENCODER * minutes),
+        arms=[name for name in ARMS if name != "gan-swept"],
         wanted=scaled_additions(source, plan_additions(source, strategy)),
         groups=groups,
         holdout=holdout,

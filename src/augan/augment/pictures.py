@@ -188,10 +188,10 @@ class PictureTask:
     def _swept(self, images: Images, labels: Labels, train: Indices, seed: int, split: int) -> Lesson:
         """The lesson of the use that does best on a quarter of the training items, at half the steps.
 
-        The generator has seen that quarter, too; selection leaves copies of it out.
+        The uses are judged with samples of a generator that has not seen that quarter.
         """
-        made = self._synthetic("gan", train, split)
         inner = _inner_part(labels, seed)
+        made = self._made_from("gan", train[~inner], derive(seed, "inner") % 2**31, train[inner])
         scores = []
         for use in SWEPT:
             lesson = self._used(use, images[~inner], labels[~inner], made, seed)
@@ -199,8 +199,9 @@ class PictureTask:
             truth, classes = labels[inner], len(self.class_names)
             scores.append((balanced_accuracy(truth, found.argmax(1), classes), -brier(truth, found)))
         best = SWEPT[max(range(len(SWEPT)), key=lambda row: scores[row])]
+        lesson = self._used(best, images, labels, self._synthetic("gan", train, split), seed)
         self._about.setdefault(split, {})["use"] = {**vars(best)}
-        return self._used(best, images, labels, made, seed)
+        return lesson
 
     def _joined(
         self,
@@ -227,19 +228,22 @@ class PictureTask:
     # ------------------------------------------------------------------ synthetic images
 
     def _synthetic(self, kind: str, train: Indices, split: int) -> Synthetic:
+        """What the split's maker makes; kept until another split asks."""
         if kind not in self._made or self._made[kind][0] != split:
             self._made.pop(kind, None)  # the one before need not stay in memory meanwhile
-            fit = self.autoencoder if kind == "vae" else self.fit
-            assert fit is not None
-            part = subset(self.source, train)
-            held = np.setdiff1d(np.arange(len(self.labels)), train)
-            new = (self.source.items(held), self.labels[held])
-            made = synthesise(part, fit(part, split), self.wanted(self.labels[train]), split, new)
+            made = self._made_from(kind, train, split, np.setdiff1d(np.arange(len(self.labels)), train))
             self._made[kind] = (split, made)
             if kind == "gan":
                 self._about.setdefault(split, {}).update(made.about(self.class_names))
                 self.gallery = self.gallery or made.gallery
         return self._made[kind][1]
+
+    def _made_from(self, kind: str, train: Indices, seed: int, held: Indices) -> Synthetic:
+        """What a new maker makes that learnt from the items `train`; those of `held` tell copies from likeness."""
+        fit = self.autoencoder if kind == "vae" else self.fit
+        assert fit is not None
+        part, new = subset(self.source, train), (self.source.items(held), self.labels[held])
+        return synthesise(part, fit(part, seed), self.wanted(self.labels[train]), seed, new)
 
 
 def _inner_part(labels: Labels, seed: int) -> np.ndarray:

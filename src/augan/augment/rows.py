@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from augan.game.penalties import zero_centered_penalty
 from augan.nn import averaged_copy, decay_for, update_average
 
 LATENT = 32
+SOFTNESS = 0.2
+"""Temperature of the Gumbel-softmax by which categories are drawn (arXiv:1611.01144; 0.2 as in arXiv:1907.00503)."""
 WIDTH = 128
 BATCH = 64
 RATE = 1e-3
@@ -24,8 +27,9 @@ HALF_LIFE = 2_000
 
 
 class _Generator(nn.Module):
-    def __init__(self, columns: int, classes: int) -> None:
+    def __init__(self, columns: int, classes: int, groups: Sequence[slice] = ()) -> None:
         super().__init__()
+        self.groups = tuple(groups)
         self.body = nn.Sequential(
             nn.Linear(LATENT + classes, WIDTH),
             nn.LeakyReLU(0.2),
@@ -34,9 +38,16 @@ class _Generator(nn.Module):
             nn.Linear(WIDTH, columns),
         )
 
-    def forward(self, latents: Tensor, condition: Tensor) -> Tensor:
-        result: Tensor = self.body(torch.cat([latents, condition], 1))
-        return result
+    def forward(self, latents: Tensor, condition: Tensor, random: torch.Generator) -> Tensor:
+        rows: Tensor = self.body(torch.cat([latents, condition], 1))
+        if not self.groups:
+            return rows
+        parts = [rows[:, : self.groups[0].start]]
+        for group in self.groups:
+            logits = rows[:, group]
+            uniform = torch.rand(logits.shape, generator=random).clamp_(1e-6, 1 - 1e-6)
+            parts.append(((logits - (-uniform.log()).log()) / SOFTNESS).softmax(1))
+        return torch.cat(parts, 1)
 
 
 class _Discriminator(nn.Module):
@@ -65,12 +76,15 @@ class Scale:
     high: Float[np.ndarray, " d"]
 
     @classmethod
-    def of(cls, rows: Float[np.ndarray, "n d"]) -> Scale:
-        """The scale of these rows; a constant column has deviation 1."""
-        deviation = rows.std(0)
+    def of(cls, rows: Float[np.ndarray, "n d"], groups: Sequence[slice] = ()) -> Scale:
+        """The scale of these rows; a constant column has deviation 1, and `groups` of columns stay as they are."""
+        mean, deviation = rows.mean(0), rows.std(0)
+        deviation = np.where(deviation > 1e-12, deviation, 1.0)
+        for group in groups:
+            mean[group], deviation[group] = 0.0, 1.0
         return cls(
-            mean=rows.mean(0),
-            deviation=np.where(deviation > 1e-12, deviation, 1.0),
+            mean=mean,
+            deviation=deviation,
             low=rows.min(0),
             high=rows.max(0),
         )
@@ -97,7 +111,7 @@ class RowsGAN:
         latents = torch.randn(count, LATENT, generator=random)
         condition = torch.zeros(count, self.classes)
         condition[:, label] = 1
-        return self.scale.back(self.generator(latents, condition).numpy())
+        return self.scale.back(self.generator(latents, condition, random).numpy())
 
 
 def fit_rows(
@@ -107,16 +121,20 @@ def fit_rows(
     steps: int,
     minutes: float | None = None,
     seed: int = 0,
+    groups: Sequence[slice] = (),
 ) -> RowsGAN:
     """Trains on rows whose labels are 0 to k - 1, each class drawn equally often.
+
+    `groups` of neighbouring columns, the last ones of a row, are categories: one of each is 1, the others are 0.
 
     The relativistic game with both zero-centred penalties (arXiv:2501.05441), of `steps` rounds or, if given, of
     `minutes`.
     """
-    classes, scale, game = int(labels.max()) + 1, Scale.of(rows), objective("relativistic")
+    classes, scale, game = int(labels.max()) + 1, Scale.of(rows, groups), objective("relativistic")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "rows networks"))
-        generator, discriminator = _Generator(rows.shape[1], classes), _Discriminator(rows.shape[1], classes)
+        generator = _Generator(rows.shape[1], classes, groups)
+        discriminator = _Discriminator(rows.shape[1], classes)
     average = averaged_copy(generator)
     optimizers = [torch.optim.Adam(player.parameters(), RATE, (0.0, 0.9)) for player in (generator, discriminator)]
     random = torch.Generator().manual_seed(derive(seed, "rows rounds"))
@@ -127,7 +145,7 @@ def fit_rows(
         chosen = torch.multinomial(chances, BATCH, replacement=True, generator=random)
         real = data[chosen].requires_grad_()
         condition = nn.functional.one_hot(codes[chosen], classes).float()
-        fake = generator(torch.randn(BATCH, LATENT, generator=random), condition)
+        fake = generator(torch.randn(BATCH, LATENT, generator=random), condition, random)
         shown = fake.detach().requires_grad_()
         real_logits, fake_logits = discriminator(real, condition), discriminator(shown, condition)
         loss = game.discriminator_loss(real_logits, fake_logits)

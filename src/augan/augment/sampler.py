@@ -12,8 +12,10 @@ from imblearn.utils import check_target_type
 from jaxtyping import Int64
 from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length, check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
 
+from augan.augment.columns import Columns, categories_of
 from augan.augment.makers import GANMaker, Judges, train_on
 from augan.augment.rows import fit_rows
 from augan.augment.selection import Side, select
@@ -26,7 +28,10 @@ Chosen = Int64[np.ndarray, " _"]
 
 
 class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has no types
-    """Over-samples by a GAN: 2-D arrays (dense, sparse, DataFrames) and images, 4-D, uint8 or float.
+    """Over-samples by a GAN: 2-D arrays (dense, sparse), DataFrames, and images, 4-D, uint8 or float.
+
+    Columns of a DataFrame that are not numbers (text, categories, booleans) are categories: a new row has one of the
+    values that are there.
 
     The GAN sees all classes and is asked for the smaller ones. Of three candidates for each item that is wanted, those
     are taken that a classifier of the real items believes, that lie near real items and on none of them
@@ -40,13 +45,16 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
         max_steps: rounds of the game, of 64 items each; None for 1,000.
         minutes: time for the game, instead of `max_steps`.
         select: whether candidates are selected.
+        categorical_features: which columns are categories: 'auto' for those of a DataFrame that are not numbers, or
+            names, places or a mask.
 
     Attributes:
         sampling_strategy_: an OrderedDict, how many items of each class are made.
         rejected_: for each class that is filled up, how many candidates each reason left out.
 
     Raises:
-        ValueError: as imbalanced-learn's own samplers; images smaller than 8 pixels.
+        ValueError: as imbalanced-learn's own samplers; images smaller than 8 pixels; a column of dates, or of numbers
+            of which some are missing.
 
     Example:
         >>> from imblearn.pipeline import make_pipeline
@@ -58,6 +66,7 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
         "max_steps": [Interval(numbers.Integral, 1, None, closed="left"), None],
         "minutes": [Interval(numbers.Real, 0, None, closed="neither"), None],
         "select": ["boolean"],
+        "categorical_features": ["array-like", StrOptions({"auto"})],
     }
 
     def __init__(
@@ -68,14 +77,27 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
         max_steps: Any = None,
         minutes: Any = None,
         select: Any = True,
+        categorical_features: Any = "auto",
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
         self.random_state = random_state
         self.max_steps = max_steps
         self.minutes = minutes
         self.select = select
+        self.categorical_features = categorical_features
 
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
+        self._columns: Columns | None = None
+        if getattr(X, "ndim", 2) == 2 and not sparse.issparse(X) and hasattr(X, "shape"):
+            chosen = categories_of(X, self.categorical_features)
+            if chosen.any():
+                y, binarize = check_target_type(y, indicate_one_vs_all=True)
+                validate_data(self, X=X, y=y, reset=True, skip_check_array=True)
+                check_consistent_length(X, y)
+                names = tuple(str(name) for name in getattr(X, "columns", range(X.shape[1])))
+                cells = np.asarray(X, object)
+                self._columns = Columns.of(cells, names, chosen)
+                return cells, y, binarize
         if getattr(X, "ndim", 2) != 4:
             return super()._check_X_y(X, y, accept_sparse)
         y, binarize = check_target_type(y, indicate_one_vs_all=True)
@@ -108,9 +130,9 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
 
     def _rows(self, X: Any, labels: Labels, wanted: dict[int, int], seed: int) -> tuple[Any, Chosen, Any]:
         dense = X.toarray() if sparse.issparse(X) else np.asarray(X)
-        rows = dense.astype(np.float64)
-        steps = self.max_steps or DEFAULT_STEPS
-        model = fit_rows(rows, labels, steps=steps, minutes=self.minutes, seed=seed)
+        rows = dense.astype(np.float64) if self._columns is None else self._columns.encode(dense)
+        steps, groups = self.max_steps or DEFAULT_STEPS, () if self._columns is None else self._columns.groups
+        model = fit_rows(rows, labels, steps=steps, minutes=self.minutes, seed=seed, groups=groups)
         candidates = {label: model.make(label, self._supply(count), seed) for label, count in wanted.items()}
         made = np.concatenate(list(candidates.values()))
         asked = np.concatenate([np.full(len(items), label) for label, items in candidates.items()]).astype(np.int64)
@@ -121,6 +143,8 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
             sides = _judged_rows(scaled[0], labels, scaled[1], asked, seed)
             chosen, rejected = _chosen(*sides, wanted, seed)
         new = made[chosen]
+        if self._columns is not None:
+            return self._columns.decode(new), asked[chosen], rejected
         if np.issubdtype(dense.dtype, np.integer):
             new = new.round()
         return new.astype(dense.dtype), asked[chosen], rejected
