@@ -299,9 +299,9 @@ def augment(
 
     Without `run`, labelled data is studied first (`augan.lift`): where the study does not say HELPS, nothing is
     written, and the result's `out` is None. Otherwise a GAN is trained on all of the data, into a new folder under
-    ./runs, and its selected samples are added. `minutes` are divided among the study's GANs and autoencoders and that one. With `run`,
-    for data without labels, and with `force` where neither report nor verdict nor holdout is asked for, there is no
-    study, and samples are added as they come.
+    ./runs, and its selected samples are added. `minutes` are divided among the study's GANs and autoencoders and that
+    one. With `run`, for data without labels, and with `force` where neither report nor verdict nor holdout is asked
+    for, there is no study, and samples are added as they come.
 
     Args:
         force: write whatever the study says.

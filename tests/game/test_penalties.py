@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from augan.game import anchored_penalty, apply_spectral_norm, interpolate, one_centered_penalty, zero_centered_penalty
+from augan.game import (
+    anchored_penalty,
+    apply_spectral_norm,
+    group_spectral_penalty,
+    interpolate,
+    one_centered_penalty,
+    tail_shares,
+    zero_centered_penalty,
+)
 
 SHAPES = [(5,), (2, 7), (3, 4, 4), (2, 3, 4, 4)]  # rows, sounds, images, clips
 
@@ -82,3 +90,18 @@ def test_anchored_penalty_holds_each_side_to_the_others_level() -> None:
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -2.0])
     assert anchored_penalty(real, fake, (2.0, -1.0)) == pytest.approx((4 + 16) / 2 + (9 + 16) / 2)
     assert anchored_penalty(torch.full((3,), -1.0), torch.full((3,), 2.0), (2.0, -1.0)) == 0
+
+
+def test_small_classes_pay_for_their_largest_direction() -> None:
+    even, lone = torch.eye(3).flatten(), torch.diag(torch.tensor([3.0, 0.0, 0.0])).flatten()
+    codes = torch.stack([even, lone])
+    assert float(group_spectral_penalty(codes, torch.tensor([1.0, 0.0]))) == pytest.approx(1)
+    assert float(group_spectral_penalty(codes, torch.tensor([0.5, 1.0]))) == pytest.approx(0.5 + 9)
+    random = torch.randn(2, 11, generator=torch.Generator().manual_seed(0), dtype=torch.float64).float()
+    expected = sum(float(torch.linalg.svdvals(row[:9].reshape(3, 3))[0]) ** 2 for row in random)
+    assert float(group_spectral_penalty(random, torch.ones(2))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_shares_fall_with_the_effective_number_of_items() -> None:
+    shares = tail_shares([1, 100, 10_000, 0])
+    assert shares.tolist() == pytest.approx([1.0, 0.01 / (1 - 0.99**100), 0.01, 0.0], rel=1e-5)

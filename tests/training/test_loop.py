@@ -97,6 +97,30 @@ def test_lecam_needs_logits_with_a_level(bars_npz: Path, tmp_path: Path) -> None
         augan.train(bars_npz, images=64, out=tmp_path / "run", settings=["game.lecam=0.3"])
 
 
+def test_small_classes_are_held_back_where_that_is_asked(bars_npz: Path, tmp_path: Path) -> None:
+    settings = [*TINY, "training.measure_images=0"]
+    runs = [
+        augan.train(
+            bars_npz, images=32, out=tmp_path / name, recipe="strided", settings=[*settings, f"game.tail={weight}"]
+        )
+        for name, weight in (("free", 0), ("held", 5.0))
+    ]
+    sizes = []
+    for run in runs:
+        state = checkpoint_tensors(run)
+        names = [name for name in state if "generator.modulations" in name and name.endswith("linear.weight")]
+        latent_size = runs[0].load().generator.latent_size
+        assert names
+        sizes.append(sum(float(state[name][:, latent_size:].square().sum()) for name in names))
+    assert sizes[1] < sizes[0]
+
+
+def test_a_tail_needs_classes_that_the_generator_knows(bars_npz: Path, tmp_path: Path) -> None:
+    for setting in ("networks.conditional=false", "networks.name=article"):
+        with pytest.raises(UserError, match="game.tail"):
+            augan.train(bars_npz, images=64, out=tmp_path / "run", recipe="strided", settings=["game.tail=1", setting])
+
+
 def test_same_seed_same_run_and_another_seed_another(bars_npz: Path, tmp_path: Path) -> None:
     runs = [
         augan.train(bars_npz, images=32, out=tmp_path / f"{index}", recipe="strided", settings=TINY, seed=seed)

@@ -6,8 +6,10 @@ from augan.game.patches import ImagePool, PatchProjection, draw_places, patch_nc
 from augan.game.penalties import (
     anchored_penalty,
     apply_spectral_norm,
+    group_spectral_penalty,
     interpolate,
     one_centered_penalty,
+    tail_shares,
     zero_centered_penalty,
 )
 
@@ -21,10 +23,12 @@ __all__ = [
     "apply_spectral_norm",
     "augment",
     "draw_places",
+    "group_spectral_penalty",
     "interpolate",
     "minimax_value",
     "objective",
     "one_centered_penalty",
     "patch_nce",
+    "tail_shares",
     "zero_centered_penalty",
 ]

@@ -24,6 +24,8 @@ class GameConfig:
         gradient_penalty: weight of the WGAN-GP penalty; 0 is off.
         lecam: weight of a penalty that holds logits near the other side's moving average (arXiv:2104.03310), for few
             images; 0 is off. Not for the relativistic objective, whose logits have no level of their own.
+        tail: weight of a penalty on what small classes alone can change in the generator (arXiv:2208.09932, there 0.5);
+            0 is off. Needs classes, and networks.name = strided.
         penalty_interval: gradient penalties are computed every so many rounds, and multiplied by it.
         spectral_norm: divide the discriminator's weights by their largest singular values.
         matching: weight of a term that also ranks a real image with its own class above the same image with another
@@ -47,6 +49,7 @@ class GameConfig:
     r2_gamma: float = Field(default=0.5, ge=0)
     gradient_penalty: float = Field(default=0.0, ge=0)
     lecam: float = Field(default=0.0, ge=0)
+    tail: float = Field(default=0.0, ge=0)
     penalty_interval: int = Field(default=4, ge=1)
     spectral_norm: bool = False
     matching: float = Field(default=0.0, ge=0)

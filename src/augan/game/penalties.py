@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -41,6 +43,28 @@ def anchored_penalty(real: PerItem, fake: PerItem, anchors: tuple[float, float])
     """
     anchor_real, anchor_fake = anchors
     return (real - anchor_fake).square().mean() + (fake - anchor_real).square().mean()
+
+
+def group_spectral_penalty(codes: Float[Tensor, "k d"], shares: Float[Tensor, " k"]) -> Float[Tensor, ""]:
+    """Sum over classes of share_y times the largest squared singular value of class y's code, as a square matrix.
+
+    A class's code is what its maps are scaled or shifted by; one direction that outgrows all others comes before a
+    small class's collapse (after gSR, arXiv:2208.09932). The matrix is as nearly square as `d` allows, which is cut to a
+    multiple of its rows.
+    """
+    rows = max(1, int(codes.shape[1] ** 0.5))
+    matrices = codes[:, : codes.shape[1] // rows * rows].float().unflatten(1, (rows, -1))
+    return (shares * torch.linalg.matrix_norm(matrices, ord=2).square()).sum()
+
+
+def tail_shares(counts: Sequence[int], alpha: float = 0.99) -> Float[Tensor, " k"]:
+    """What each class counts in it: the inverse of its effective number (1 - alpha^n) / (1 - alpha) of items.
+
+    The largest is 1 (effective numbers: arXiv:1901.05555, equation 2). Classes of no items count 0.
+    """
+    sizes = torch.tensor(counts, dtype=torch.float64)
+    inverse = torch.where(sizes > 0, (1 - alpha) / (1 - alpha ** sizes.clamp_min(1)), 0.0)
+    return (inverse / inverse.max().clamp_min(1e-12)).float()
 
 
 def interpolate(real: Items, fake: Items, generator: torch.Generator | Stream | None = None) -> Items:

@@ -60,6 +60,16 @@ class StridedGenerator(nn.Module):
         self.pictures = nn.ModuleList(nn.Conv2d(narrow, channels, 1) for narrow in ladder)
         self.last = TransposedConv(ladder[-1], channels)
 
+    def class_codes(self) -> list[Float[Tensor, "k _"]]:
+        """For every size of maps, the scales and the shifts that each class brings, (classes, channels) each."""
+        if self.condition.embedding is None:
+            return []
+        classes, found = self.condition.embedding.weight, []
+        for modulation in self.modulations:
+            assert isinstance(modulation, Modulation)
+            found += (classes @ modulation.linear.weight[:, self.latent_size :].t()).chunk(2, 1)
+        return found
+
     def forward(
         self, latents: Float[Tensor, "b d"], labels: Int64[Tensor, " b"] | None = None
     ) -> Float[Tensor, "b c h w"]:

@@ -20,8 +20,8 @@ from augan.core.rng import Stream, derive, torch_stream
 from augan.core.threads import ThreadGovernor, keep_freed_memory
 from augan.core.version import __version__
 from augan.core.world import World
-from augan.data import Loader, Source, cache_folder
-from augan.game import OBJECTIVES, Objective, apply_spectral_norm, objective
+from augan.data import Loader, Source, cache_folder, class_counts
+from augan.game import OBJECTIVES, Objective, apply_spectral_norm, objective, tail_shares
 from augan.health import diagnose, first_non_finite
 from augan.metrics import LEAST_IMAGES, Quality
 from augan.networks import build, parameter_count
@@ -101,6 +101,7 @@ class Trainer:
             classes=source.item.classes,
             device=self.device,
             dtype=autocast_dtype(self.device, training.precision),
+            tails=self._tails(),
             world=self.world,
         )
         self.model = Model(self.state.average, source.item, self.device)
@@ -134,6 +135,18 @@ class Trainer:
         finally:
             self.observer.end(state)
         return run
+
+    def _tails(self) -> Tensor | None:
+        """What each class counts in the penalty on small classes, where the game has one."""
+        if not self.config.game.tail:
+            return None
+        counts = class_counts(self.source)
+        if not counts or not getattr(self.state.generator, "class_codes", list)():
+            raise UserError(
+                "game.tail weighs what small classes change in the generator: it needs data with classes and a "
+                "conditional generator of networks.name=strided. Leave it at 0."
+            )
+        return tail_shares(list(counts.values())).to(self.device)
 
     def _play(self, resume: bool) -> Run:
         """The run itself: prepare, resume, round after round, and an end that is written down."""

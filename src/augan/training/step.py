@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from augan.core.rng import Stream
 from augan.core.world import World
-from augan.game import anchored_penalty, augment, interpolate, one_centered_penalty, zero_centered_penalty
+from augan.game import (
+    anchored_penalty,
+    augment,
+    group_spectral_penalty,
+    interpolate,
+    one_centered_penalty,
+    zero_centered_penalty,
+)
 from augan.game.config import GameConfig
 from augan.game.objectives import Objective
 
@@ -24,8 +31,9 @@ Optimizer = torch.optim.Optimizer
 class Table:
     """What both turns need: the players, the rules, and where and how precisely to compute.
 
-    `probability` is of adaptive augmentation, now; `anchors` the moving averages of real and generated logits, once
-    there are some; `world` the processes among which the batch is divided.
+    `tails` are what each class counts in the penalty on small classes, (k,), where that is on. `probability` is of
+    adaptive augmentation, now; `anchors` the moving averages of real and generated logits, once there are some;
+    `world` the processes among which the batch is divided.
     """
 
     generator: nn.Module
@@ -35,6 +43,7 @@ class Table:
     classes: int
     device: torch.device
     dtype: torch.dtype | None
+    tails: Tensor | None = None
     probability: float = 0.0
     anchors: tuple[float, float] | None = None
     world: World = field(default_factory=World)
@@ -285,10 +294,15 @@ def generator_turn(
         loss = table.objective.generator_loss(real_logits, fake_logits)
         for term in extra.values():
             loss = loss + term
+        watched = {"loss_generator": loss.detach()}
+        if table.tails is not None:
+            codes = table.generator.class_codes()  # type: ignore[operator]
+            watched["tail"] = torch.stack([group_spectral_penalty(code, table.tails) for code in codes]).mean()
+            loss = loss + table.rules.tail * watched["tail"]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         table.world.mean_gradients(table.generator)
         optimizer.step()
     finally:
         table.discriminator.requires_grad_(True)
-    return {"loss_generator": loss.detach()}
+    return {name: value.detach() for name, value in watched.items()}
