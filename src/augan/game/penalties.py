@@ -49,8 +49,8 @@ def group_spectral_penalty(codes: Float[Tensor, "k d"], shares: Float[Tensor, " 
     """Sum over classes of share_y times the largest squared singular value of class y's code, as a square matrix.
 
     A class's code is what its maps are scaled or shifted by; one direction that outgrows all others comes before a
-    small class's collapse (after gSR, arXiv:2208.09932). The matrix is as nearly square as `d` allows, which is cut to a
-    multiple of its rows.
+    small class's collapse (after gSR, arXiv:2208.09932). The matrix is as nearly square as `d` allows, which is cut to
+    a multiple of its rows.
     """
     rows = max(1, int(codes.shape[1] ** 0.5))
     matrices = codes[:, : codes.shape[1] // rows * rows].float().unflatten(1, (rows, -1))

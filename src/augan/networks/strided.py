@@ -64,7 +64,8 @@ class StridedGenerator(nn.Module):
         """For every size of maps, the scales and the shifts that each class brings, (classes, channels) each."""
         if self.condition.embedding is None:
             return []
-        classes, found = self.condition.embedding.weight, []
+        classes = self.condition.embedding.weight
+        found: list[Tensor] = []
         for modulation in self.modulations:
             assert isinstance(modulation, Modulation)
             found += (classes @ modulation.linear.weight[:, self.latent_size :].t()).chunk(2, 1)
