@@ -21,6 +21,7 @@ from augan.translate.measure import measured
 from augan.translate.model import TILE, TranslationModel
 
 SMALL = ["width=4", "blocks=2", "patch_width=4", "batch=4", "threads=1", "snapshots=2"]
+CROPS = [*SMALL, "crop=8", "zoom=1.5"]
 
 
 def squares(count: int, side: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -35,9 +36,14 @@ def squares(count: int, side: int = 16, seed: int = 0) -> tuple[np.ndarray, np.n
     return masks, pictures
 
 
-def trained(folder: Path, recipe: str, images: int = 24, **options: Any) -> augan.Run:
+def sides_for(recipe: str) -> tuple[np.ndarray, np.ndarray]:
     masks, pictures = squares(24)
-    return translate.train(masks, pictures, recipe=recipe, images=images, out=folder, settings=SMALL, **options)
+    return (masks[:1], pictures[:1]) if recipe == "sincut" else (masks, pictures)
+
+
+def trained(folder: Path, recipe: str, images: int = 24, **options: Any) -> augan.Run:
+    settings = CROPS if recipe == "sincut" else SMALL
+    return translate.train(*sides_for(recipe), recipe=recipe, images=images, out=folder, settings=settings, **options)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +75,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(recipe: str, tmp_path: Path) -> 
 
     with pytest.raises(Interrupted, match="--resume"):
         trained(tmp_path / "parts", recipe, should_stop=stop)
-    parts = translate.train(*squares(24), out=tmp_path / "parts", resume=True)
+    parts = translate.train(*sides_for(recipe), out=tmp_path / "parts", resume=True)
     models = [translate.load(run.path, which="last") for run in (whole, parts)]
     assert models[0].hash == models[1].hash
     assert models[0].directions == (("a2b", "b2a") if recipe == "cyclegan" else ("a2b",))
@@ -98,7 +104,7 @@ def test_any_size_comes_out_as_it_went_in(painter: augan.Run, size: tuple[int, i
         model.translate(np.zeros((1, 8, 8, 3), np.uint8))
 
 
-@pytest.mark.parametrize("recipe", list(translate.RECIPES))
+@pytest.mark.parametrize("recipe", [name for name in translate.RECIPES if name != "sincut"])
 def test_any_size_can_be_learnt(recipe: str, tmp_path: Path) -> None:
     masks, pictures = (side[:, :13, :14] for side in squares(8))
     run = translate.train(masks, pictures, recipe=recipe, images=8, out=tmp_path / "run", settings=SMALL)

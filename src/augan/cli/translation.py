@@ -26,6 +26,7 @@ translate_app = typer.Typer(
         "augan translate train masks/ photos/ --paired --minutes 15 --out runs/paint",
         "augan translate train horses/ zebras/ --unpaired --recipe cyclegan --out runs/zebras",
         "augan translate train both-sides/ --out runs/pairs",
+        "augan translate train photo.jpg painting.jpg --recipe sincut --out runs/painted",
     ),
 )
 def translate_train(
@@ -39,7 +40,7 @@ def translate_train(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="pix2pix, cyclegan, cut or fastcut.", show_default="pix2pix for pairs, else cut"),
+        typer.Option(help="pix2pix, cyclegan, cut, fastcut or sincut.", show_default="pix2pix for pairs, else cut"),
     ] = None,
     direction: Annotated[str | None, typer.Option(help="a2b or b2a; cyclegan learns both.", show_default="a2b")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/translation-N")] = None,
@@ -61,11 +62,13 @@ def translate_train(
     from augan import translate as translation
     from augan.cli.console import print_json, say, show_translation, telling
     from augan.core.errors import UserError
+    from augan.core.world import join
 
     if resume and out is None:
         raise UserError("Say which run to resume: --out RUN.")
     screen = console()
-    folder = out or api.new_run_folder("translation")
+    world = join()
+    folder = out or world.decided(lambda: api.new_run_folder("translation"))
     run = translation.train(
         a,
         b,
@@ -83,6 +86,8 @@ def translate_train(
         resume=resume,
         tell=telling(screen, quiet),
     )
+    if not world.first:
+        return
     result = run.result() or {}
     if json:
         print_json(run.summary() | {"result": result})

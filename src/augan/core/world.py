@@ -52,19 +52,23 @@ class World:
         """Whether it is the only one."""
         return self.size == 1
 
-    def share(self, batch: int) -> int:
-        """This process's part of a batch.
+    def share(self, batch: int, least: int = 2, setting: str = "training.batch") -> int:
+        """This process's part of a batch, `least` images or more; `setting` is what the batch is called.
 
         Raises:
             UserError: the batch cannot be divided evenly.
         """
-        if batch % self.size or batch // self.size < 2:
-            fitting = max(2, batch // self.size) * self.size
+        if batch % self.size or batch // self.size < least:
+            fitting = max(least, batch // self.size) * self.size
             raise UserError(
                 f"A batch of {batch} cannot be divided among {self.size} processes: choose a multiple of {self.size} "
-                f"with at least 2 images for each, for instance --set training.batch={fitting}."
+                f"with at least {least} images for each, for instance --set {setting}={fitting}."
             )
         return batch // self.size
+
+    def part(self, share: int) -> slice:
+        """This process's rows of a batch of which each process has `share`."""
+        return slice(self.rank * share, (self.rank + 1) * share)
 
     def decided(self, decide: Callable[[], T]) -> T:
         """What the first process decides, for all; what it raises is raised by all."""
@@ -128,6 +132,14 @@ class World:
         total = value.detach().clone()
         dist.all_reduce(total)
         return total / self.size
+
+    def whole(self, value: Tensor) -> Tensor:
+        """(b, ...) of each process to (processes b, ...), in the order of their ranks, without gradient."""
+        if self.alone:
+            return value.detach()
+        parts = [torch.empty_like(value, memory_format=torch.contiguous_format) for _ in range(self.size)]
+        dist.all_gather(parts, value.detach().contiguous())
+        return torch.cat(parts)
 
     def same_weights(self, network: nn.Module) -> None:
         """Gives every process the first one's weights and buffers."""

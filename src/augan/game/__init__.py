@@ -2,7 +2,7 @@
 
 from augan.game.augmentation import AUGMENTATIONS, augment
 from augan.game.objectives import OBJECTIVES, Objective, minimax_value, objective
-from augan.game.patches import ImagePool, PatchProjection, draw_places, patch_nce
+from augan.game.patches import ImagePool, PatchProjection, batch_nce, draw_places, patch_nce
 from augan.game.penalties import (
     anchored_penalty,
     apply_spectral_norm,
@@ -22,6 +22,7 @@ __all__ = [
     "anchored_penalty",
     "apply_spectral_norm",
     "augment",
+    "batch_nce",
     "draw_places",
     "group_spectral_penalty",
     "interpolate",

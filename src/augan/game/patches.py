@@ -59,6 +59,18 @@ def patch_nce(
     return F.cross_entropy(logits.flatten(0, 1), own.flatten())
 
 
+def batch_nce(
+    queries: Float[Tensor, "b p d"], keys: Float[Tensor, "c p d"], first: int = 0, temperature: float = TEMPERATURE
+) -> Float[Tensor, ""]:
+    """The same among the keys of a whole batch, of which the queries' images are those from number `first` on.
+
+    For crops of one image, each of which is a negative of all others. Keys are detached.
+    """
+    logits = queries.flatten(0, 1) @ keys.detach().flatten(0, 1).T / temperature
+    own = torch.arange(len(logits), device=logits.device) + first * queries.shape[1]
+    return F.cross_entropy(logits, own)
+
+
 class ImagePool:
     """Earlier translations, of which the discriminator sees half (arXiv:1612.07828, section 2.3).
 

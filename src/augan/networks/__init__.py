@@ -1,11 +1,13 @@
 """Generators and discriminators, one file a family."""
 
 from augan.networks.build import NETWORKS, Discriminator, Generator, NetworkConfig, build, parameter_count
+from augan.networks.crops import CropDiscriminator, StyleTranslator
 from augan.networks.strided import StridedDiscriminator, StridedGenerator
 from augan.networks.translation import PatchDiscriminator, ResnetGenerator, UNetGenerator, start_small
 
 __all__ = [
     "NETWORKS",
+    "CropDiscriminator",
     "Discriminator",
     "Generator",
     "NetworkConfig",
@@ -13,6 +15,7 @@ __all__ = [
     "ResnetGenerator",
     "StridedDiscriminator",
     "StridedGenerator",
+    "StyleTranslator",
     "UNetGenerator",
     "build",
     "parameter_count",

@@ -17,11 +17,12 @@ from augan.checkpoint import Run
 from augan.core.config import from_dict, override
 from augan.core.errors import UserError
 from augan.core.files import require_absent
+from augan.core.world import join
 from augan.translate.config import RECIPES, TranslationConfig, translation_config
 from augan.translate.files import Translated, translate_files
 from augan.translate.measure import Row, TranslationQuality, measure_translation, two_sample_accuracy
 from augan.translate.model import TranslationModel, load_translation
-from augan.translate.sides import Sides, open_sides
+from augan.translate.sides import Sides, open_sides, open_single
 from augan.translate.trainer import Reading, TranslationTrainer
 
 load = load_translation
@@ -41,6 +42,7 @@ __all__ = [
     "load",
     "measure_translation",
     "open_sides",
+    "open_single",
     "train",
     "translate_files",
     "translation_config",
@@ -71,9 +73,9 @@ def train(
 
     Args:
         a, b: whatever `augan.open` takes; without `b`, an .npz with arrays a and b, or images with both sides beside
-            one another.
+            one another; for sincut one picture each.
         paired: whether images belong together; None: as the recipe has it, else if there is no `b`.
-        recipe: pix2pix, cyclegan, cut or fastcut; None: pix2pix for pairs, cut for others.
+        recipe: pix2pix, cyclegan, cut, fastcut or sincut; None: pix2pix for pairs, cut for others.
         direction: a2b, b2a; cyclegan goes both ways.
         minutes, images: the budget; 5 minutes if none is given.
         published: the papers' sizes instead of those for a processor.
@@ -84,14 +86,16 @@ def train(
         UserError: sides, settings or folder do not do; nothing was overwritten.
         Interrupted: stopped and saved.
     """
-    folder = Path(out)
-    if resume:
+    folder, world = Path(out), join()
+
+    def resumed() -> TranslationConfig:
         config = from_dict(TranslationConfig, Run(folder).config)
         budget = {"minutes": minutes, "images": images}
         if any(value is not None for value in budget.values()):
             config = override(config, [f"{name}={'null' if v is None else v}" for name, v in budget.items()])
-        config = override(config, settings)
-    else:
+        return override(config, settings)
+
+    def chosen(paired: bool | None = paired) -> TranslationConfig:
         require_absent(folder, "Go on with it by --resume, or choose another --out.")
         if paired is None:
             paired = b is None if recipe is None else RECIPES[recipe]()["paired"] if recipe in RECIPES else True
@@ -104,5 +108,12 @@ def train(
             raise UserError(
                 f"{name} is for {'pairs' if config.paired else 'unpaired images'}. Choose another --recipe."
             )
-    sides = open_sides(a, b, paired=config.paired, size=size)
-    return TranslationTrainer(sides, config, folder, tell=tell, should_stop=should_stop).run(resume)
+        return config
+
+    config = world.decided(resumed if resume else chosen)
+    if config.crop:
+        sides = world.in_turn(lambda: open_single(a, b, size=size))
+    else:
+        sides = world.in_turn(lambda: open_sides(a, b, paired=config.paired, size=size))
+    trainer = TranslationTrainer(sides, config, folder, tell=tell, should_stop=should_stop, world=world)
+    return trainer.run(resume)

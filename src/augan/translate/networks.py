@@ -6,7 +6,14 @@ from torch import nn
 
 from augan.core.errors import UserError
 from augan.core.item import ItemSpec
-from augan.networks import PatchDiscriminator, ResnetGenerator, UNetGenerator, start_small
+from augan.networks import (
+    CropDiscriminator,
+    PatchDiscriminator,
+    ResnetGenerator,
+    StyleTranslator,
+    UNetGenerator,
+    start_small,
+)
 from augan.translate.config import TranslationConfig
 
 MOST_DOWNS = 8
@@ -14,6 +21,10 @@ MOST_DOWNS = 8
 
 def build_generator(config: TranslationConfig, source: ItemSpec, target: ItemSpec) -> nn.Module:
     """From items of one kind to items of the other."""
+    if config.generator == "style":  # its weights start as StyleGAN2's
+        return StyleTranslator(
+            source.channels, target.channels, blocks=config.blocks, width=config.width, noise=config.noise
+        )
     if config.generator == "resnet":
         return start_small(
             ResnetGenerator(
@@ -53,11 +64,18 @@ def fitting_downs(item: ItemSpec) -> int:
 
 
 def build_discriminator(config: TranslationConfig, channels: int, item: ItemSpec) -> nn.Module:
-    """Judges patches of items; of a pair, both images' channels.
+    """Judges patches of items, or whole crops; of a pair, both images' channels.
 
     Raises:
-        UserError: the items are smaller than a patch needs.
+        UserError: the items are smaller than a patch or a crop.
     """
+    if config.crop:
+        if min(item.height, item.width) < config.crop:
+            raise UserError(
+                f"An image of {item.height}x{item.width} has no crops of {config.crop}x{config.crop}. Give a larger "
+                "image or --size, or a smaller --set crop."
+            )
+        return CropDiscriminator(channels, side=config.crop, width=config.patch_width)
     least = 3 * 2**config.patch_layers
     if min(item.height, item.width) < least:
         raise UserError(

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from augan.core.errors import UserError
+from augan.core.files import disk_errors
 from augan.core.item import ItemSpec
-from augan.data import Source, subset
+from augan.core.pictures import to_pillow
+from augan.data import ArraySource, Source, subset
 from augan.data import open as open_source
+from augan.data.decode import SUFFIXES, Unreadable, decode
+from augan.data.listing import is_junk, require_exists, walk
+from augan.data.policy import float_scale, integer_scale, parse_size, to_levels
 
 NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sides:
-    """Images of side a and of side b, of one size; if paired, as many of each, in the same order.
+    """Images of side a and of side b, of one size unless there is one of each; if paired, as many of each, in order.
 
     Attributes:
         names: of the pairs, for messages.
@@ -59,6 +66,74 @@ def open_sides(a: Any, b: Any = None, *, paired: bool, size: int | str | None = 
     if not paired:
         return Sides(a=first, b=second, paired=False)
     return _matched(first, second)
+
+
+def open_single(a: Any, b: Any, *, size: int | str | None = None) -> Sides:
+    """One image of each side, each of its own size: a picture, a folder with one, or an array (h, w), (h, w, c) or
+    (1, h, w, c).
+
+    With `size`, S or "HxW", each is scaled, its aspect kept, so that it just covers so many pixels.
+
+    Raises:
+        UserError: no image or more than one, one that cannot be read.
+    """
+    if b is None:
+        raise UserError("Two images are wanted, one of each side: give both A and B.")
+    return Sides(a=_single(a, parse_size(size)), b=_single(b, parse_size(size)), paired=False)
+
+
+def _single(data: Any, size: tuple[int, int] | None) -> Source:
+    if isinstance(data, str | Path):
+        path = _picture_of(Path(data))
+        with disk_errors(path):
+            content = path.read_bytes()
+        try:
+            image, name = decode(content), path.stem
+        except Unreadable as error:
+            raise UserError(f"{path} cannot be read as a picture: {error}.") from error
+    else:
+        values = np.asarray(data.items(np.arange(len(data))) if isinstance(data, Source) else data)
+        if values.ndim == 4 and len(values) != 1:
+            raise UserError(f"One image of each side is wanted, and there are {len(values)}.")
+        image, name = (values[0] if values.ndim == 4 else values), "image"
+    image = image[..., None] if image.ndim == 2 else image
+    if image.ndim != 3 or image.shape[2] not in (1, 3, 4):
+        raise UserError(
+            f"An image of shape {image.shape} is no picture: (h, w), (h, w, 3) or (1, h, w, 3) is expected."
+        )
+    scale = (0.0, 255.0)
+    if image.dtype != np.uint8:
+        extremes = float(image.min()), float(image.max())
+        scale = float_scale(*extremes) if image.dtype.kind == "f" else integer_scale(*extremes)
+    levels = _covering(to_levels(image, scale), size)
+    item = ItemSpec(channels=levels.shape[2], height=levels.shape[0], width=levels.shape[1], value_range=scale)
+    key = hashlib.sha256(f"{levels.shape}{scale}".encode() + levels.tobytes()).hexdigest()
+    return ArraySource(array=levels[None], item=item, key=key, name=name)
+
+
+def _picture_of(path: Path) -> Path:
+    """The picture itself, or the only one in a folder."""
+    require_exists(path)
+    if not path.is_dir():
+        if path.suffix.lower() not in SUFFIXES:
+            raise UserError(f"{path} is no picture that augan reads. Give a picture, or a folder with one.")
+        return path
+    found = [name for name, _, _ in walk(path) if Path(name).suffix.lower() in SUFFIXES and not is_junk(name)]
+    if len(found) != 1:
+        raise UserError(
+            f"{path} has {len(found) or 'no'} images, and single-image translation takes one of each side. Name the "
+            "picture, or choose --recipe cut."
+        )
+    return path / found[0]
+
+
+def _covering(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    height, width = image.shape[:2]
+    if size is None:
+        return image
+    factor = max(size[0] / height, size[1] / width)
+    resized = to_pillow(image).resize((round(width * factor), round(height * factor)), Image.Resampling.LANCZOS)
+    return np.asarray(resized).reshape(resized.height, resized.width, -1)
 
 
 def _own_size(source: Source) -> tuple[int, int]:

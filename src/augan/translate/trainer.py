@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,11 +24,14 @@ from augan.core.pictures import save_sheet
 from augan.core.rng import derive, numpy_stream
 from augan.core.threads import ThreadGovernor, keep_freed_memory
 from augan.core.version import __version__
-from augan.data import class_counts, subset
-from augan.game import ImagePool, PatchProjection, draw_places, patch_nce
-from augan.networks import ResnetGenerator, parameter_count
+from augan.core.world import World
+from augan.data import Source, class_counts, subset
+from augan.game import ImagePool, PatchProjection, batch_nce, draw_places, patch_nce, zero_centered_penalty
+from augan.networks import ResnetGenerator, StyleTranslator, parameter_count
+from augan.nn import synchronise_batch_norm
 from augan.training import Journal, stop_signals
 from augan.translate.config import TranslationConfig
+from augan.translate.cuts import cut, draw_crops, draw_cuts
 from augan.translate.measure import TranslationQuality, measure_translation
 from augan.translate.model import TranslationModel, padded
 from augan.translate.networks import build_discriminator, build_generator
@@ -37,6 +39,7 @@ from augan.translate.sides import Sides
 
 TICK_SEC = 1.0
 PANELS = 6
+NONE = np.empty(0, np.int64)
 
 
 @dataclass
@@ -70,10 +73,16 @@ class TranslationTrainer:
         *,
         tell: Callable[[Reading], None] = lambda reading: None,
         should_stop: Callable[[], bool] = lambda: False,
+        world: World | None = None,
     ) -> None:
+        """`world`: the processes that train together (`augan.core.world.join()`); all make the same trainer.
+
+        Raises UserError for settings that do not fit together or the sides.
+        """
         if config.paired and not sides.paired:
             raise UserError("These settings need pairs, and the sides are not matched.")
-        self.config, self.folder = config, Path(folder)
+        self.config, self.folder, self.world = config, Path(folder), world or World()
+        self.share = self.world.share(config.batch, least=1, setting="batch")
         self.tell, self.should_stop = tell, should_stop
         self.shown, self.kept = _divided(sides, config)
         self.sides = sides
@@ -104,6 +113,10 @@ class TranslationTrainer:
             self.projections = nn.ModuleDict(
                 {way: self._projection(way) for way in self.directions} if config.nce else {}
             ).to(self.device)
+        if not self.world.alone:
+            for network in self._learning().values():
+                synchronise_batch_norm(network)
+                self.world.same_weights(network)
         betas = (config.beta1, config.beta2)
         self.optimizers = {
             name: torch.optim.Adam(module.parameters(), config.learning_rate, betas)
@@ -113,6 +126,14 @@ class TranslationTrainer:
         self.counters = Counters()
         self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder)
         self.model = TranslationModel({}, a, b, self.device)
+        self._singles = (
+            {side: to_unit(source.items(np.zeros(1, np.int64))).to(self.device) for side, source in self._sources()}
+            if config.crop
+            else {}
+        )
+
+    def _sources(self) -> tuple[tuple[str, Source], tuple[str, Source]]:
+        return ("a", self.shown.a), ("b", self.shown.b)
 
     def _learning(self) -> dict[str, nn.ModuleDict]:
         players = {"generators": self.generators, "discriminators": self.discriminators}
@@ -120,9 +141,10 @@ class TranslationTrainer:
 
     def _projection(self, way: str) -> PatchProjection:
         generator = self.generators[way]
-        assert isinstance(generator, ResnetGenerator)
+        assert isinstance(generator, ResnetGenerator | StyleTranslator)
         item = self.sides.item(way[0])
-        images = padded(torch.zeros(1, *item.shape, device=self.device), generator.multiple)
+        shape = (item.channels, self.config.crop, self.config.crop) if self.config.crop else item.shape
+        images = padded(torch.zeros(1, *shape, device=self.device), generator.multiple)
         with torch.no_grad():
             maps = generator.features(images, generator.default_taps)
         return PatchProjection([features.shape[1] for features in maps])
@@ -140,36 +162,52 @@ class TranslationTrainer:
         if resume:
             self._restore()
         else:
-            self._begin()
-        started = time.monotonic() - self.counters.elapsed_sec
+            self.world.decided(self._begin)
+        self._started = time.monotonic() - self.counters.elapsed_sec
         last_tick, last_images = self.counters.elapsed_sec, self.counters.images_seen
         with stop_signals() as signalled, torch.random.fork_rng():
             while (fraction := self.fraction()) < 1:
                 losses = self._round(fraction)
-                self.counters.elapsed_sec = now = time.monotonic() - started
+                stop = self._agree_on_time(signalled() or self.should_stop())
+                now = self.counters.elapsed_sec
                 if now - last_tick >= TICK_SEC:
                     rate = (self.counters.images_seen - last_images) / (now - last_tick)
                     self._tick(losses, rate)
                     last_tick, last_images = now, self.counters.images_seen
-                if signalled() or self.should_stop():
-                    self._save(best=math.isinf(self.counters.best))
-                    raise Interrupted(f"Stopped and saved in {self.folder}. Go on with --resume.")
+                if stop:
+                    self.world.decided(lambda: self._save(best=math.isinf(self.counters.best)))
+                    raise self._once(Interrupted(f"Stopped and saved in {self.folder}. Go on with --resume."))
                 count = self.config.snapshots
                 if self.fraction() < 1 and int(self.fraction() * count) > int(fraction * count):
-                    self._snapshot()
-        self._snapshot()
+                    self.world.decided(self._snapshot)
+                    self._agree_on_time()
+        self.world.decided(self._snapshot)
+        self.world.decided(lambda: self.journal.end(self._outcome()))
+        return Run(self.folder, written_here=self.world.first)
+
+    def _outcome(self) -> dict[str, Any]:
         quality = self._quality
-        self.journal.end(
-            {
-                "state": "finished",
-                "images_seen": self.counters.images_seen,
-                "training_sec": self.counters.elapsed_sec,
-                "quality": None if quality is None else quality.to_json(),
-                "augan": __version__,
-                "torch": torch.__version__,
-            }
-        )
-        return Run(self.folder)
+        return {
+            "state": "finished",
+            "images_seen": self.counters.images_seen,
+            "training_sec": self.counters.elapsed_sec,
+            "quality": None if quality is None else quality.to_json(),
+            "augan": __version__,
+            "torch": torch.__version__,
+        }
+
+    _started = 0.0
+
+    def _agree_on_time(self, stop: bool = False) -> bool:
+        """Sets the time that has passed, as the first process has it; whether any of them is to stop."""
+        elapsed = time.monotonic() - self._started
+        self.counters.elapsed_sec, stopping = self.world.sums(elapsed * self.world.first, stop)
+        return stopping > 0
+
+    def _once(self, error: AuganError) -> AuganError:
+        """An error that all processes raise, and one of them reports."""
+        error.reported = not self.world.first
+        return error
 
     def fraction(self) -> float:
         """The share of the budget that is used."""
@@ -179,9 +217,10 @@ class TranslationTrainer:
         return self.counters.elapsed_sec / (60 * self.config.minutes)
 
     def _tick(self, losses: dict[str, Tensor], rate: float) -> None:
-        found = {name: float(value) for name, value in losses.items()}
+        summed = self.world.sums(*(float(value) for value in losses.values()))
+        found = {name: value / self.world.size for name, value in zip(losses, summed, strict=True)}
         if not all(math.isfinite(value) for value in found.values()):
-            raise AuganError(f"Training diverged: {found}. Lower the rate: --set learning_rate=1e-4.")
+            raise self._once(AuganError(f"Training diverged: {found}. Lower the rate: --set learning_rate=1e-4."))
         if self._governor:
             self._governor.update()
         reading = Reading(
@@ -190,8 +229,9 @@ class TranslationTrainer:
             images_per_sec=rate,
             losses=found,
         )
-        self.journal.add({"images_seen": reading.images_seen, "images_per_sec": rate, **found})
-        self.tell(reading)
+        if self.world.first:
+            self.journal.add({"images_seen": reading.images_seen, "images_per_sec": rate, **found})
+            self.tell(reading)
 
     # ------------------------------------------------------------------ a round
 
@@ -202,7 +242,8 @@ class TranslationTrainer:
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * min(1.0, max(0.0, share))
-        torch.manual_seed(derive(config.seed, "dropout", self.counters.images_seen))
+        own = () if self.world.first else (self.world.rank,)
+        torch.manual_seed(derive(config.seed, "dropout", self.counters.images_seen, *own))  # and noise
         random = torch.Generator().manual_seed(derive(config.seed, "round", self.counters.images_seen))
         real = self._batch()
         for module in self._learning().values():
@@ -214,16 +255,21 @@ class TranslationTrainer:
         return losses
 
     def _batch(self) -> dict[str, Tensor]:
-        """Images of both sides, enlarged, cut and mirrored; pairs alike."""
-        config, seen = self.config, self.counters.images_seen
-        rows = self._rows("a")
-        others = rows if config.paired else self._rows("b")
+        """This process's images of both sides, enlarged, cut and mirrored, pairs alike; or crops of single images."""
+        config, seen, own = self.config, self.counters.images_seen, self.world.part(self.share)
+        rows = {"a": self._rows("a")}
+        rows["b"] = rows["a"] if config.paired else self._rows("b")
         found = {}
-        for side, chosen in (("a", rows), ("b", others)):
-            source = self.shown.a if side == "a" else self.shown.b
+        for side, source in self._sources():
             stream = numpy_stream(config.seed, "cut", seen, *(() if config.paired else (side,)))
-            images = to_unit(source.items(chosen)).to(self.device)
-            found[side] = padded(_cut(images, config.enlarge, config.flip, stream), self.multiple)
+            if config.crop:
+                found[side] = draw_crops(
+                    self._singles[side], config.batch, config.crop, config.zoom, config.flip, stream
+                )[own]
+                continue
+            places = draw_cuts(config.batch, source.item, config.enlarge, config.flip, stream)
+            images = to_unit(source.items(rows[side][own])).to(self.device)
+            found[side] = padded(cut(images, places, own), self.multiple)
         return found
 
     def _rows(self, side: str) -> np.ndarray:
@@ -251,16 +297,28 @@ class TranslationTrainer:
     def _discriminators(
         self, real: dict[str, Tensor], fakes: dict[str, Tensor], random: torch.Generator
     ) -> dict[str, Tensor]:
-        total = torch.zeros((), device=self.device)
+        total, slope = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for way, fake in fakes.items():
             source, target = real[way[0]], real[way[2]]
-            shown = self.pools[way].exchange(fake.detach(), random)
-            total = total + self._verdict(self._logits(way, source, target), True)
+            if self.config.r1:
+                target = target.detach().requires_grad_()
+            shown = self._pooled(way, fake.detach(), random)
+            verdict = self._logits(way, source, target)
+            total = total + self._verdict(verdict, True)
             total = total + self._verdict(self._logits(way, source, shown), False)
+            if self.config.r1:
+                slope = slope + zero_centered_penalty(target, verdict.flatten(1).sum(1)).mean()
         self.optimizers["discriminators"].zero_grad(set_to_none=True)
-        (self.config.discriminator_weight * total).backward()
+        (self.config.discriminator_weight * total + self.config.r1 / 2 * slope).backward()
+        self.world.mean_gradients(self.discriminators)
         self.optimizers["discriminators"].step()
-        return {"loss_discriminator": total.detach()}
+        return {"loss_discriminator": total.detach()} | ({"slope": slope.detach()} if self.config.r1 else {})
+
+    def _pooled(self, way: str, fake: Tensor, random: torch.Generator) -> Tensor:
+        """What the discriminator is shown: the pool is one for all processes, each of which holds it whole."""
+        if not self.config.pool:
+            return fake
+        return self.pools[way].exchange(self.world.whole(fake), random)[self.world.part(self.share)]
 
     def _generators(
         self, real: dict[str, Tensor], fakes: dict[str, Tensor], random: torch.Generator
@@ -286,6 +344,7 @@ class TranslationTrainer:
             self.optimizers[name].zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         for name in names:
+            self.world.mean_gradients(self._learning()[name])
             self.optimizers[name].step()
         self.discriminators.requires_grad_(True)
         return {name: value.detach() for name, value in terms.items()}
@@ -314,13 +373,17 @@ class TranslationTrainer:
             fake = self.generators[way](source.flip(3))
         weight = config.nce * (0.5 if config.nce_identity else 1.0)
         add("nce", weight * self._nce(way, source, fake, random, mirrored))
-        if config.nce_identity and source.shape[1] == target.shape[1]:
-            kept = self.generators[way](target)
+        if source.shape[1] != target.shape[1] or not (config.nce_identity or config.identity):
+            return
+        kept = self.generators[way](target)
+        if config.nce_identity:
             add("nce_identity", weight * self._nce(way, target, kept, random, False))
+        if config.identity and not config.cycle:
+            add("identity", config.identity * F.l1_loss(kept, target))
 
     def _nce(self, way: str, source: Tensor, made: Tensor, random: torch.Generator, mirrored: bool) -> Tensor:
         generator, projection = self.generators[way], self.projections[way]
-        assert isinstance(generator, ResnetGenerator)
+        assert isinstance(generator, ResnetGenerator | StyleTranslator)
         if made.shape[1] != source.shape[1]:
             made = _channels_like(made, source.shape[1])
         taps = generator.default_taps
@@ -328,9 +391,12 @@ class TranslationTrainer:
         if mirrored:
             queries = [maps.flip(3) for maps in queries]
         keys = generator.features(source, taps)
-        places = draw_places(keys, random)
+        places = draw_places(keys, random, self.config.nce_places)
         pairs = zip(projection(queries, places), projection(keys, places), strict=True)
-        return torch.stack([patch_nce(ours, theirs) for ours, theirs in pairs]).mean()
+        if not self.config.nce_whole:
+            return torch.stack([patch_nce(ours, theirs) for ours, theirs in pairs]).mean()
+        first = self.world.rank * self.share
+        return torch.stack([batch_nce(ours, self.world.whole(theirs), first) for ours, theirs in pairs]).mean()
 
     # ------------------------------------------------------------------ folder, panels, checkpoints
 
@@ -426,20 +492,28 @@ class TranslationTrainer:
             best,
         )
 
-    def _restore(self) -> None:
+    def _read_last(self) -> tuple[str, dict[str, Any], dict[str, Tensor]] | None:
+        """The last checkpoint's folder, document and tensors; None where there is none yet."""
         if Run(self.folder).data["key"] != str(self.key):
             raise UserError(f"{self.folder} was trained on other images. Resume with the same.")
         last = self.store.last()
         self.journal.reopen()
         if last is None:
+            return None
+        return str(last), read_json(last / "training.json"), read_tensors(last / "training.safetensors")
+
+    def _restore(self) -> None:
+        saved = self.world.decided(self._read_last)
+        if saved is None:
             return
-        document = read_json(last / "training.json")
-        tensors = {key: value.to(self.device) for key, value in read_tensors(last / "training.safetensors").items()}
+        last, document, stored = saved
+        tensors = {key: value.to(self.device) for key, value in stored.items()}
         try:
             for name, part in self._parts().items():
                 part.load_state_dict(unpack(document["parts"][name], tensors))
         except (RuntimeError, ValueError, KeyError) as error:
-            raise UserError(f"{last} does not fit these networks: {error}. Resume with the run's own.") from error
+            wrong = UserError(f"{last} does not fit these networks: {error}. Resume with the run's own.")
+            raise self._once(wrong) from error
         for way, pool in self.pools.items():
             pool.images = tensors.get(f"pool.{way}")
         counters = {**document["counters"]}
@@ -452,8 +526,12 @@ def _divided(sides: Sides, config: TranslationConfig) -> tuple[Sides, Sides]:
     """(what is learnt from, what is held out); pairs stay together.
 
     Raises:
-        UserError: fewer than two images of a side are left.
+        UserError: fewer than two images of a side are left; not just one, where crops are learnt from.
     """
+    if config.crop:
+        if (len(sides.a), len(sides.b)) != (1, 1):
+            raise UserError(f"Crops are of one image a side, and there are {len(sides.a)} and {len(sides.b)}.")
+        return sides, Sides(a=subset(sides.a, NONE), b=subset(sides.b, NONE), paired=False)
     held: dict[str, np.ndarray] = {}
     for side, source in (("a", sides.a), ("b", sides.b)):
         stream = "pairs" if sides.paired else side
@@ -474,28 +552,6 @@ def _divided(sides: Sides, config: TranslationConfig) -> tuple[Sides, Sides]:
             Sides(a=subset(sides.a, rows["a"]), b=subset(sides.b, rows["b"]), paired=sides.paired, names=names)
         )
     return parts[0], parts[1]
-
-
-def _cut(
-    images: Float[Tensor, "b c h w"], enlarge: float, flip: bool, random: np.random.Generator
-) -> Float[Tensor, "b c h w"]:
-    """Enlarged bilinearly, cut at a random place, mirrored in half of the cases: each image on its own."""
-    count, _, height, width = images.shape
-    large = (round(height * enlarge), round(width * enlarge))
-    if large != (height, width):
-        bigger = F.interpolate(images, size=large, mode="bilinear", align_corners=False)
-        tops = random.integers(0, large[0] - height + 1, count)
-        lefts = random.integers(0, large[1] - width + 1, count)
-        images = torch.stack(
-            [
-                image[:, top : top + height, left : left + width]
-                for image, top, left in zip(bigger, tops, lefts, strict=True)
-            ]
-        )
-    if flip:
-        mirrored = torch.from_numpy(random.random(count) < 0.5).to(images.device)
-        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-    return images
 
 
 def _channels_like(images: Tensor, channels: int) -> Tensor:
