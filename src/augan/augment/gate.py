@@ -20,8 +20,6 @@ from augan.core.files import require_absent, write_json
 from augan.data import Source, class_counts
 
 FOLDS = 5
-
-
 AUTOENCODER = 0.25
 """An autoencoder's time as a share of a GAN's."""
 

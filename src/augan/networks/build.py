@@ -30,6 +30,7 @@ class Generator(Protocol):
     """Any module with these two numbers and this call can be trained and sampled.
 
     `forward(latents (b, latent_size) float, labels (b,) int64 or None) -> (b, c, h, w) float`, values in [-1, 1].
+    It may offer `class_codes() -> list of (classes, channels)`, what each class brings to it; `game.tail` needs that.
     """
 
     latent_size: int

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from augan.core.errors import UserError
 from augan.networks.style import GAIN, EqualConv, EqualLinear
+from augan.networks.translation import tapped
 from augan.nn import Downsample
 
 TAPS = (1.0, 3.0, 3.0, 1.0)
@@ -129,14 +130,7 @@ class StyleTranslator(nn.Module):
 
     def features(self, images: Float[Tensor, "b c h w"], taps: Sequence[int]) -> list[Tensor]:
         """What the encoder's layers with these numbers give; nothing beyond the last of them is computed."""
-        found, maps = [], images
-        for number, layer in enumerate(self.encoder):
-            maps = layer(maps)
-            if number in taps:
-                found.append(maps)
-            if number >= max(taps):
-                break
-        return found
+        return tapped(self.encoder, images, taps)
 
 
 class CropDiscriminator(nn.Module):

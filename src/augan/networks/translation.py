@@ -152,6 +152,18 @@ class ResidualBlock(nn.Module):
         return result
 
 
+def tapped(layers: nn.Sequential, images: Float[Tensor, "b c h w"], taps: Sequence[int]) -> list[Tensor]:
+    """What the layers with these numbers give; nothing beyond the last of them is computed."""
+    found, maps = [], images
+    for number, layer in enumerate(layers):
+        maps = layer(maps)
+        if number in taps:
+            found.append(maps)
+        if number >= max(taps):
+            break
+    return found
+
+
 class ResnetGenerator(nn.Module):
     """A 7x7 convolution, two halvings, `blocks` residual blocks, two doublings, a 7x7 convolution (arXiv:1703.10593).
 
@@ -208,14 +220,7 @@ class ResnetGenerator(nn.Module):
 
     def features(self, images: Float[Tensor, "b c h w"], taps: Sequence[int]) -> list[Tensor]:
         """What the layers with these numbers give; nothing beyond the last of them is computed."""
-        found, maps = [], images
-        for number, layer in enumerate(self.layers):
-            maps = layer(maps)
-            if number in taps:
-                found.append(maps)
-            if number >= max(taps):
-                break
-        return found
+        return tapped(self.layers, images, taps)
 
 
 # ---------------------------------------------------------------------- PatchGAN

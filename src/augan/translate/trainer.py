@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from augan.checkpoint import CheckpointStore, Run, pack, read_tensors, unpack
 from augan.core.config import to_dict
@@ -26,15 +25,13 @@ from augan.core.threads import ThreadGovernor, keep_freed_memory
 from augan.core.version import __version__
 from augan.core.world import World
 from augan.data import Source, class_counts, subset
-from augan.game import ImagePool, PatchProjection, batch_nce, draw_places, patch_nce, zero_centered_penalty
-from augan.networks import ResnetGenerator, StyleTranslator, parameter_count
-from augan.nn import synchronise_batch_norm
+from augan.networks import parameter_count
 from augan.training import Journal, stop_signals
 from augan.translate.config import TranslationConfig
 from augan.translate.cuts import cut, draw_crops, draw_cuts
 from augan.translate.measure import TranslationQuality, measure_translation
 from augan.translate.model import TranslationModel, padded
-from augan.translate.networks import build_discriminator, build_generator
+from augan.translate.players import Players
 from augan.translate.sides import Sides
 
 TICK_SEC = 1.0
@@ -91,41 +88,11 @@ class TranslationTrainer:
         self._governor = ThreadGovernor(config.threads) if self.device.type == "cpu" else None
         if self._governor:
             keep_freed_memory()
-        self.directions = ("a2b", "b2a") if config.direction == "both" else (config.direction,)
-        a, b = sides.item("a"), sides.item("b")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(config.seed, "translators"))
-            self.generators = nn.ModuleDict(
-                {way: build_generator(config, sides.item(way[0]), sides.item(way[2])) for way in self.directions}
-            ).to(self.device)
-            self.multiple = int(next(iter(self.generators.values())).multiple)  # type: ignore[arg-type]
-            conditioned = config.paired and config.l1 > 0  # pix2pix judges pairs (arXiv:1611.07004, equation 1)
-            self.conditioned = conditioned
-            channels = {"a": a.channels, "b": b.channels}
-            self.discriminators = nn.ModuleDict(
-                {
-                    way: build_discriminator(
-                        config, channels[way[2]] + (channels[way[0]] if conditioned else 0), sides.item(way[2])
-                    )
-                    for way in self.directions
-                }
-            ).to(self.device)
-            self.projections = nn.ModuleDict(
-                {way: self._projection(way) for way in self.directions} if config.nce else {}
-            ).to(self.device)
-        if not self.world.alone:
-            for network in self._learning().values():
-                synchronise_batch_norm(network)
-                self.world.same_weights(network)
-        betas = (config.beta1, config.beta2)
-        self.optimizers = {
-            name: torch.optim.Adam(module.parameters(), config.learning_rate, betas)
-            for name, module in self._learning().items()
-        }
-        self.pools = {way: ImagePool(config.pool) for way in self.directions}
+        self.players = Players(config, sides, self.device, self.world)
+        self.directions = self.players.directions
         self.counters = Counters()
         self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder)
-        self.model = TranslationModel({}, a, b, self.device)
+        self.model = TranslationModel({}, sides.item("a"), sides.item("b"), self.device)
         self._singles = (
             {side: to_unit(source.items(np.zeros(1, np.int64))).to(self.device) for side, source in self._sources()}
             if config.crop
@@ -134,20 +101,6 @@ class TranslationTrainer:
 
     def _sources(self) -> tuple[tuple[str, Source], tuple[str, Source]]:
         return ("a", self.shown.a), ("b", self.shown.b)
-
-    def _learning(self) -> dict[str, nn.ModuleDict]:
-        players = {"generators": self.generators, "discriminators": self.discriminators}
-        return players | ({"projections": self.projections} if self.config.nce else {})
-
-    def _projection(self, way: str) -> PatchProjection:
-        generator = self.generators[way]
-        assert isinstance(generator, ResnetGenerator | StyleTranslator)
-        item = self.sides.item(way[0])
-        shape = (item.channels, self.config.crop, self.config.crop) if self.config.crop else item.shape
-        images = padded(torch.zeros(1, *shape, device=self.device), generator.multiple)
-        with torch.no_grad():
-            maps = generator.features(images, generator.default_taps)
-        return PatchProjection([features.shape[1] for features in maps])
 
     # ------------------------------------------------------------------ the story
 
@@ -239,18 +192,12 @@ class TranslationTrainer:
         """One turn of each player."""
         config = self.config
         share = (1 - fraction) / (1 - config.decay_from) if config.decay_from < 1 else 1.0
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * min(1.0, max(0.0, share))
+        self.players.set_rate(config.learning_rate * min(1.0, max(0.0, share)))
         own = () if self.world.first else (self.world.rank,)
         torch.manual_seed(derive(config.seed, "dropout", self.counters.images_seen, *own))  # and noise
         random = torch.Generator().manual_seed(derive(config.seed, "round", self.counters.images_seen))
         real = self._batch()
-        for module in self._learning().values():
-            module.train()
-        fakes = {way: self.generators[way](real[way[0]]) for way in self.directions}
-        losses = self._discriminators(real, fakes, random)
-        losses |= self._generators(real, fakes, random)
+        losses = self.players.play(real, random)
         self.counters.images_seen += config.batch
         return losses
 
@@ -269,7 +216,7 @@ class TranslationTrainer:
                 continue
             places = draw_cuts(config.batch, source.item, config.enlarge, config.flip, stream)
             images = to_unit(source.items(rows[side][own])).to(self.device)
-            found[side] = padded(cut(images, places, own), self.multiple)
+            found[side] = padded(cut(images, places, own), self.players.multiple)
         return found
 
     def _rows(self, side: str) -> np.ndarray:
@@ -283,128 +230,13 @@ class TranslationTrainer:
             rows[here] = order[places[here] % count]
         return rows
 
-    def _logits(self, way: str, source: Tensor, target: Tensor) -> Tensor:
-        shown = torch.cat([source, target], 1) if self.conditioned else target
-        logits: Tensor = self.discriminators[way](shown)
-        return logits
-
-    def _verdict(self, logits: Tensor, real: bool) -> Tensor:
-        wanted = torch.full_like(logits, float(real))
-        if self.config.objective == "least-squares":
-            return F.mse_loss(logits, wanted)
-        return F.binary_cross_entropy_with_logits(logits, wanted)
-
-    def _discriminators(
-        self, real: dict[str, Tensor], fakes: dict[str, Tensor], random: torch.Generator
-    ) -> dict[str, Tensor]:
-        total, slope = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        for way, fake in fakes.items():
-            source, target = real[way[0]], real[way[2]]
-            if self.config.r1:
-                target = target.detach().requires_grad_()
-            shown = self._pooled(way, fake.detach(), random)
-            verdict = self._logits(way, source, target)
-            total = total + self._verdict(verdict, True)
-            total = total + self._verdict(self._logits(way, source, shown), False)
-            if self.config.r1:
-                slope = slope + zero_centered_penalty(target, verdict.flatten(1).sum(1)).mean()
-        self.optimizers["discriminators"].zero_grad(set_to_none=True)
-        (self.config.discriminator_weight * total + self.config.r1 / 2 * slope).backward()
-        self.world.mean_gradients(self.discriminators)
-        self.optimizers["discriminators"].step()
-        return {"loss_discriminator": total.detach()} | ({"slope": slope.detach()} if self.config.r1 else {})
-
-    def _pooled(self, way: str, fake: Tensor, random: torch.Generator) -> Tensor:
-        """What the discriminator is shown: the pool is one for all processes, each of which holds it whole."""
-        if not self.config.pool:
-            return fake
-        return self.pools[way].exchange(self.world.whole(fake), random)[self.world.part(self.share)]
-
-    def _generators(
-        self, real: dict[str, Tensor], fakes: dict[str, Tensor], random: torch.Generator
-    ) -> dict[str, Tensor]:
-        self.discriminators.requires_grad_(False)
-        terms: dict[str, Tensor] = {}
-
-        def add(name: str, value: Tensor) -> None:
-            terms[name] = terms.get(name, torch.zeros((), device=self.device)) + value
-
-        for way, fake in fakes.items():
-            if self.config.adversarial:
-                verdict = self._verdict(self._logits(way, real[way[0]], fake), True)
-                add("adversarial", self.config.adversarial * verdict)
-            if self.config.l1:
-                add("l1", self.config.l1 * F.l1_loss(fake, real[way[2]]))
-            if self.config.cycle:
-                self._cycle(way, real, fake, add)
-            if self.config.nce:
-                self._patches(way, real, fake, random, add)
-        names = [name for name in self.optimizers if name != "discriminators"]
-        for name in names:
-            self.optimizers[name].zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
-        for name in names:
-            self.world.mean_gradients(self._learning()[name])
-            self.optimizers[name].step()
-        self.discriminators.requires_grad_(True)
-        return {name: value.detach() for name, value in terms.items()}
-
-    def _cycle(self, way: str, real: dict[str, Tensor], fake: Tensor, add: Callable[[str, Tensor], None]) -> None:
-        """There and back again, and images of the target side left as they are (arXiv:1703.10593, section 3)."""
-        config, back = self.config, f"{way[2]}2{way[0]}"
-        add("cycle", config.cycle * F.l1_loss(self.generators[back](fake), real[way[0]]))
-        if config.identity and real["a"].shape[1] == real["b"].shape[1]:
-            kept = self.generators[way](real[way[2]])
-            add("identity", config.cycle * config.identity * F.l1_loss(kept, real[way[2]]))
-
-    def _patches(
-        self,
-        way: str,
-        real: dict[str, Tensor],
-        fake: Tensor,
-        random: torch.Generator,
-        add: Callable[[str, Tensor], None],
-    ) -> None:
-        """Patches of a translation are to be told by those at their places (arXiv:2007.15651, equations 4 and 5)."""
-        config = self.config
-        source, target = real[way[0]], real[way[2]]
-        mirrored = config.flip_equivariance and float(torch.rand((), generator=random)) < 0.5
-        if mirrored:
-            fake = self.generators[way](source.flip(3))
-        weight = config.nce * (0.5 if config.nce_identity else 1.0)
-        add("nce", weight * self._nce(way, source, fake, random, mirrored))
-        if source.shape[1] != target.shape[1] or not (config.nce_identity or config.identity):
-            return
-        kept = self.generators[way](target)
-        if config.nce_identity:
-            add("nce_identity", weight * self._nce(way, target, kept, random, False))
-        if config.identity and not config.cycle:
-            add("identity", config.identity * F.l1_loss(kept, target))
-
-    def _nce(self, way: str, source: Tensor, made: Tensor, random: torch.Generator, mirrored: bool) -> Tensor:
-        generator, projection = self.generators[way], self.projections[way]
-        assert isinstance(generator, ResnetGenerator | StyleTranslator)
-        if made.shape[1] != source.shape[1]:
-            made = _channels_like(made, source.shape[1])
-        taps = generator.default_taps
-        queries = generator.features(made, taps)
-        if mirrored:
-            queries = [maps.flip(3) for maps in queries]
-        keys = generator.features(source, taps)
-        places = draw_places(keys, random, self.config.nce_places)
-        pairs = zip(projection(queries, places), projection(keys, places), strict=True)
-        if not self.config.nce_whole:
-            return torch.stack([patch_nce(ours, theirs) for ours, theirs in pairs]).mean()
-        first = self.world.rank * self.share
-        return torch.stack([batch_nce(ours, self.world.whole(theirs), first) for ours, theirs in pairs]).mean()
-
     # ------------------------------------------------------------------ folder, panels, checkpoints
 
     _quality: TranslationQuality | None = None
 
     def _begin(self) -> None:
         require_absent(self.folder, "Go on with it by --resume, or choose another --out.")
-        learned = sum(parameter_count(module) for module in self._learning().values())
+        learned = sum(parameter_count(module) for module in self.players.learning().values())
         require_space(self.folder, 3 * 16 * learned + 20_000_000)
         with atomic_folder(self.folder) as temporary:
             (temporary / "samples").mkdir()
@@ -445,7 +277,7 @@ class TranslationTrainer:
 
     def _current(self) -> TranslationModel:
         """The generators as they are, for sampling; training takes them up again afterwards."""
-        self.model.generators = {way: module.eval() for way, module in self.generators.items()}
+        self.model.generators = {way: module.eval() for way, module in self.players.generators.items()}
         self.model.directions = self.directions
         return self.model
 
@@ -467,7 +299,8 @@ class TranslationTrainer:
                 save_sheet(self.folder / "samples" / name, panel, len(columns))
 
     def _parts(self) -> dict[str, Any]:
-        return {**self._learning(), **{f"optimizer_{name}": value for name, value in self.optimizers.items()}}
+        optimizers = {f"optimizer_{name}": value for name, value in self.players.optimizers.items()}
+        return {**self.players.learning(), **optimizers}
 
     def _save(self, best: bool) -> None:
         tensors: dict[str, Tensor] = {}
@@ -475,7 +308,7 @@ class TranslationTrainer:
         for name, part in self._parts().items():
             found, structures[name] = pack(part.state_dict(), name)
             tensors |= found
-        for way, pool in self.pools.items():
+        for way, pool in self.players.pools.items():
             if pool.images is not None:
                 tensors[f"pool.{way}"] = pool.images
         counters = {**vars(self.counters)}
@@ -514,7 +347,7 @@ class TranslationTrainer:
         except (RuntimeError, ValueError, KeyError) as error:
             wrong = UserError(f"{last} does not fit these networks: {error}. Resume with the run's own.")
             raise self._once(wrong) from error
-        for way, pool in self.pools.items():
+        for way, pool in self.players.pools.items():
             pool.images = tensors.get(f"pool.{way}")
         counters = {**document["counters"]}
         if counters["best"] is None:
@@ -552,8 +385,3 @@ def _divided(sides: Sides, config: TranslationConfig) -> tuple[Sides, Sides]:
             Sides(a=subset(sides.a, rows["a"]), b=subset(sides.b, rows["b"]), paired=sides.paired, names=names)
         )
     return parts[0], parts[1]
-
-
-def _channels_like(images: Tensor, channels: int) -> Tensor:
-    """Grey from colour, or colour from grey, so that one encoder sees both sides."""
-    return images.mean(1, keepdim=True) if channels == 1 else images.mean(1, keepdim=True).expand(-1, channels, -1, -1)
