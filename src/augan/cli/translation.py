@@ -128,7 +128,10 @@ def translate_apply(
     if json:
         print_json({"out": str(found.out), "done": found.done, "failed": found.failed})
     else:
-        say(screen, f"{found.done:,} {'image' if found.done == 1 else 'images'} in [bold]{escape(str(found.out))}[/bold]")
+        say(
+            screen,
+            f"{found.done:,} {'image' if found.done == 1 else 'images'} in [bold]{escape(str(found.out))}[/bold]",
+        )
         for name, reason in found.failed.items():
             say(screen, f"left out: {escape(name)}: {escape(reason)}")
     if found.failed:
