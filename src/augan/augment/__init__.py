@@ -15,6 +15,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from augan.augment.foreign import fit_translation
 from augan.augment.lift import Lift, lift
 from augan.augment.mixture import SyntheticMix
 from augan.augment.selection import Selection, Side, select
@@ -35,6 +36,7 @@ __all__ = [
     "Side",
     "SyntheticMix",
     "Verdict",
+    "fit_translation",
     "judge",
     "lift",
     "select",

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from augan.augment.foreign import Foreign, fit_translation, open_foreign, require_apart
 from augan.augment.heldout import Holdout, array_holdout, check_leaks, open_holdout, second_opinion
 from augan.augment.makers import Fit, Gallery, Labels, fit_autoencoder, fit_gan, load_gallery, save_gallery
 from augan.augment.pictures import CHEAP, GENERATIVE, PictureTask
@@ -19,7 +20,7 @@ from augan.augment.twins import groups_of, twins_within
 from augan.augment.verdict import NOTHING_LEFT, Verdict, best_cheap, compare, judge, with_second_opinion
 from augan.core.errors import UserError
 from augan.core.files import write_json
-from augan.data import class_counts
+from augan.data import Source, class_counts
 from augan.data import open as open_source
 
 WARN_IN_CLASS = 50
@@ -86,6 +87,8 @@ def lift(
     arms: Sequence[str] | None = None,
     groups: Any = None,
     holdout: Any = None,
+    foreign: Any = None,
+    translate: Any = None,
     minutes: float = 1.0,
     steps: int = 1000,
     folds: int = 5,
@@ -117,7 +120,12 @@ def lift(
         groups: (n,), items that belong together (a patient, a speaker): no group is on both sides of a split.
         holdout: labelled data that takes no part in the study. The best arm with samples and its rival, trained on all
             of the data, are compared on it; HELPS does not stand where it shows a loss.
-        minutes: for each GAN and each autoencoder of each split.
+        foreign: labelled images of another domain, whose classes are among the data's. They are added to the training
+            items of two more arms: 'foreign', as they are, and 'translated', which has to beat it, too.
+        translate: how they are translated: `fit_translation(...)` or another function (foreign, training part, seed) ->
+            something with `translate(images)`, called for each training part; a run, a model or anything with
+            `translate`, which must not have learnt from the data; None trains CUT for `minutes`.
+        minutes: for each GAN, each autoencoder and each translation of each split.
         folds, repeats, seeds: how many splits, and trainings in each.
         ratio: synthetic images of a class for each of the largest class's.
         wanted: instead of it, a function from the labels of a training part to numbers of synthetic images.
@@ -129,25 +137,35 @@ def lift(
 
     Raises:
         UserError: no labels, one class, classes that are too small, an unknown arm, a sampler that does not follow the
-            contract, held-out items of other shapes or classes or such as are in the data, too.
+            contract, held-out items of other shapes or classes or such as are in the data, too; images of another
+            domain that have other classes or are in the data or among the held-out items, a translation that has
+            learnt from the data.
     """
     plan = Plan(folds=folds, repeats=repeats, seeds=seeds, seed=seed)
     marks = None if groups is None else np.asarray(groups)
     task: Task
     held: Holdout | None = None
     if classifier is not None or samplers is not None or (isinstance(data, np.ndarray) and data.ndim == 2):
+        if foreign is not None:
+            raise UserError("Images of another domain are for studies of images without samplers: leave foreign out.")
         task = _estimator_task(data, labels, classifier, samplers, marks)
         if holdout is not None:
             held = array_holdout(np.asarray(data), task.class_names, holdout)
     else:
         makers = (fit or fit_gan(minutes=minutes), autoencoder or fit_autoencoder(minutes=minutes))
-        task = _picture_task(data, labels, makers, steps, ratio, wanted, flip, marks)
+        source = _labelled(data, labels)
+        abroad = None
+        if foreign is not None:
+            how = fit_translation(minutes=minutes) if translate is None else translate
+            abroad = open_foreign(source, foreign, how)
+        task = _picture_task(source, makers, steps, ratio, wanted, flip, marks, abroad)
         if holdout is not None:
             held = open_holdout(task.source, holdout)
     notes = _examined(task, force, plan)
     notes += _kept_together(task)
     if held is not None:
         notes += check_leaks(task.items(np.arange(len(task.labels))), held, force)
+    notes += _apart(task, held, force)
     chosen = _chosen_arms(task, arms)
     settings = {
         "data": task.key,
@@ -245,22 +263,47 @@ def _estimator_task(
     return EstimatorTask(items, codes.astype(np.int64), class_names, classifier, samplers, groups)
 
 
+def _apart(task: Task, held: Holdout | None, force: bool) -> tuple[str, ...]:
+    """Notes on images of another domain.
+
+    Raises:
+        UserError: some are in the data or in the holdout, and `force` is not set.
+    """
+    foreign: Foreign | None = getattr(task, "foreign", None)
+    if foreign is None:
+        return ()
+    notes = foreign.notes + require_apart(foreign, task.items(np.arange(len(task.labels))), "the data", force)
+    return notes if held is None else notes + require_apart(foreign, held.items, "the holdout", force)
+
+
+def _labelled(data: Any, labels: Any) -> Source:
+    source = open_source(data if labels is None else (data, labels))
+    if source.labels is None or not class_counts(source):
+        raise UserError(f"{source.name} has no labels: there is no classifier to help.")
+    return source
+
+
 def _picture_task(
-    data: Any,
-    labels: Any,
+    source: Source,
     makers: tuple[Fit, Fit],
     steps: int,
     ratio: float,
     wanted: Callable[[Labels], Mapping[int, int]] | None,
     flip: bool,
     groups: np.ndarray | None,
+    foreign: Foreign | None,
 ) -> PictureTask:
-    source = open_source(data if labels is None else (data, labels))
-    if source.labels is None or not class_counts(source):
-        raise UserError(f"{source.name} has no labels: there is no classifier to help.")
     fit, autoencoder = makers
     return PictureTask(
-        source, fit, autoencoder=autoencoder, steps=steps, ratio=ratio, wanted=wanted, flip=flip, groups=groups
+        source,
+        fit,
+        autoencoder=autoencoder,
+        steps=steps,
+        ratio=ratio,
+        wanted=wanted,
+        flip=flip,
+        groups=groups,
+        foreign=foreign,
     )
 
 
@@ -296,7 +339,7 @@ def _chosen_arms(task: Task, arms: Sequence[str] | None) -> tuple[str, ...]:
     unknown = [name for name in arms if name not in task.arms]
     if unknown:
         raise UserError(f"There is no arm '{unknown[0]}'. There are: {', '.join(task.arms)}.")
-    bases = [task.arms[name].base for name in arms if task.arms[name].base]
+    bases = [other for name in arms for other in (task.arms[name].base, *task.arms[name].beside) if other]
     if not any(not task.arms[name].generative and name != CONTROL for name in (*arms, *bases)):
         raise UserError("Name at least one arm without a generator, such as 'classical'.")
     wanted = {*arms, *bases}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from augan.augment.foreign import ABROAD, Foreign
 from augan.augment.makers import Fit, Gallery, Images, Labels, Synthetic, synthesise, wanted_of
 from augan.augment.statistics import balanced_accuracy, brier
 from augan.augment.study import CONTROL, Arm, Indices
@@ -94,6 +95,7 @@ class PictureTask:
         wanted: how many synthetic images each class of a training part gets, by its labels; None: at `ratio` 1, each
             class is raised to the size of the largest class and, where it is as large already, gets as many as it has.
         flip: whether mirrored images keep their label.
+        foreign: labelled images of another domain, for the arms 'foreign' and 'translated'.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class PictureTask:
         wanted: Callable[[Labels], Mapping[int, int]] | None = None,
         flip: bool = False,
         groups: np.ndarray | None = None,
+        foreign: Foreign | None = None,
     ) -> None:
         assert source.labels is not None
         self.source, self.fit, self.autoencoder = source, fit, autoencoder
@@ -120,6 +123,9 @@ class PictureTask:
         names = [name for name in ARMS if fit is not None or name in CHEAP]
         self.arms: Mapping[str, Arm] = {name: ARMS[name] for name in names if name != "vae" or autoencoder is not None}
         self.gallery: Gallery | None = None
+        self.foreign, self._translated = foreign, (-1, np.empty(0, np.uint8))
+        if foreign is not None:
+            self.arms, self.described = {**self.arms, **ABROAD}, {**self.described, **foreign.described}
         self._made: dict[str, tuple[int, Synthetic]] = {}
         self._about: dict[int, dict[str, Any]] = {}
 
@@ -151,6 +157,8 @@ class PictureTask:
             return self._joined(
                 self._plain("classical", images, labels, seed), *self._synthetic(arm, train, split).raw()
             )
+        if arm in ABROAD:
+            return self._joined(self._plain("classical", images, labels, seed), *self._abroad(arm, train, split))
         if arm in USES:
             return self._used(USES[arm], images, labels, self._synthetic("gan", train, split), seed)
         return self._plain(arm, images, labels, seed)
@@ -226,6 +234,15 @@ class PictureTask:
         )
 
     # ------------------------------------------------------------------ synthetic images
+
+    def _abroad(self, arm: str, train: Indices, split: int) -> tuple[Images, Labels]:
+        """Images of the other domain, as they are or translated."""
+        assert self.foreign is not None
+        if arm == "foreign":
+            return self.foreign.images, self.foreign.labels
+        if self._translated[0] != split:
+            self._translated = (split, self.foreign.translated(subset(self.source, train), split))
+        return self._translated[1], self.foreign.labels
 
     def _synthetic(self, kind: str, train: Indices, split: int) -> Synthetic:
         """What the split's maker makes; kept until another split asks."""

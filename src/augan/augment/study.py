@@ -31,12 +31,14 @@ class Arm:
         generative: whether it learns from items of a trained generator.
         base: the arm that is the same without synthetic items; its own name if there is none.
         reference: a generative arm that is there to be beaten, beside the arms without a generator.
+        beside: arms without which this one proves nothing: they are measured wherever it is.
     """
 
     meaning: str
     generative: bool = False
     base: str = ""
     reference: bool = False
+    beside: tuple[str, ...] = ()
 
     @property
     def contends(self) -> bool:

@@ -148,6 +148,18 @@ def lift(
     flip: Flip = False,
     groups: Groups = None,
     holdout: Annotated[str | None, typer.Option(help="More labelled data: a second test.", show_default="none")] = None,
+    foreign: Annotated[
+        str | None,
+        typer.Option(help="Labelled images of another domain, to be added and to be translated.", show_default="none"),
+    ] = None,
+    translation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Translates them; must not have learnt from the data.",
+            show_default="one learnt on each training part",
+        ),
+    ] = None,
     cells: Cells = None,
     report: Annotated[
         Path | None, typer.Option(metavar="HTML", help="Where to write the study as a page.", show_default="none")
@@ -176,6 +188,8 @@ def lift(
             arms=None if arms is None else [name.strip() for name in arms.split(",") if name.strip()],
             groups=_groups(groups),
             holdout=holdout,
+            foreign=foreign,
+            translate=translation,
             minutes=minutes,
             folds=folds,
             repeats=repeats,

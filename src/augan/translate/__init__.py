@@ -20,7 +20,7 @@ from augan.core.files import require_absent
 from augan.core.world import join
 from augan.translate.config import RECIPES, TranslationConfig, translation_config
 from augan.translate.files import Translated, translate_files
-from augan.translate.measure import Row, TranslationQuality, measure_translation, two_sample_accuracy
+from augan.translate.measure import Row, TranslationQuality, channels_like, measure_translation, two_sample_accuracy
 from augan.translate.model import TranslationModel, load_translation
 from augan.translate.sides import Sides, open_sides, open_single
 from augan.translate.trainer import Reading, TranslationTrainer
@@ -39,6 +39,7 @@ __all__ = [
     "TranslationQuality",
     "TranslationTrainer",
     "apply",
+    "channels_like",
     "load",
     "measure_translation",
     "open_sides",

@@ -17,9 +17,9 @@ from augan.data.decode import SUFFIXES, Unreadable, decode
 from augan.data.listing import FolderStream, is_junk, require_exists, walk
 from augan.data.zips import ZipStream, list_zip, split_zip_path
 from augan.translate.model import TranslationModel
+from augan.translate.sides import MOVING
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-MOVING = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".gif")
 FAILED = "failed.txt"
 
 

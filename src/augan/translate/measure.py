@@ -76,7 +76,7 @@ def measure_translation(
         direction=way,
         images=len(inputs),
         model=measured(made, targets, sides.paired, space, seed),
-        identity=measured(_like(inputs, targets.shape[3]), targets, sides.paired, space, seed),
+        identity=measured(channels_like(inputs, targets.shape[3]), targets, sides.paired, space, seed),
     )
 
 
@@ -123,8 +123,8 @@ def two_sample_accuracy(
     return float((guess == truth).mean())
 
 
-def _like(images: Images, channels: int) -> Images:
-    """Images with as many channels as the other side."""
+def channels_like(images: Images, channels: int) -> Images:
+    """Images with as many channels as another side has; grey where they differ."""
     if images.shape[3] == channels:
         return images
     grey = images[..., :3].mean(3, keepdims=True).round().astype(np.uint8)

@@ -25,8 +25,9 @@ FORMAT = 1
 KIND = "translation"
 TILE = 512
 OVERLAP = 64
-PIXELS = 64 * 64 * 64
-"""About so many pixels go through the generator at once."""
+PIXELS = {"cpu": 8 * 64 * 64}
+MANY_PIXELS = 64 * 64 * 64
+"""About so many pixels go through the generator at once: on processors, few enough for their caches."""
 
 
 class TranslationModel:
@@ -85,7 +86,8 @@ class TranslationModel:
         if images.ndim != 4 or images.shape[3] != wanted:
             raise UserError(f"Images (n, h, w, {wanted}) are expected, got {tuple(images.shape)}.")
         target = self.items[way[2]].channels
-        count = max(1, PIXELS // max(1, images.shape[1] * images.shape[2]))
+        most = PIXELS.get(self.device.type, MANY_PIXELS)
+        count = max(1, most // max(1, images.shape[1] * images.shape[2]))
         parts = [np.empty((0, *images.shape[1:3], target), np.uint8)]
         for start in range(0, len(images), count):
             parts.append(from_unit(self._whole(to_unit(images[start : start + count]), way)))

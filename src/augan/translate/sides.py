@@ -16,11 +16,13 @@ from augan.core.item import ItemSpec
 from augan.core.pictures import to_pillow
 from augan.data import ArraySource, Source, subset
 from augan.data import open as open_source
-from augan.data.decode import SUFFIXES, Unreadable, decode
-from augan.data.listing import is_junk, require_exists, walk
+from augan.data.decode import SUFFIXES, Unreadable, decode, probe
+from augan.data.listing import FolderStream, is_junk, require_exists, walk
 from augan.data.policy import float_scale, integer_scale, parse_size, to_levels
+from augan.data.zips import ZipStream, split_zip_path
 
 NAMED = 5
+MOVING = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".gif")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,6 +56,9 @@ def open_sides(a: Any, b: Any = None, *, paired: bool, size: int | str | None = 
         if not paired:
             raise UserError("Unpaired images have two sides: give both A and B.")
         return _one(a, size)
+    for data in (a, b):
+        if isinstance(data, str | Path) and Path(data).suffix.lower() in MOVING:
+            raise UserError(f"{data} is a film. Give its frames as a folder of images.")
     first = open_source(a, size=size)
     shape = f"{first.item.height}x{first.item.width}"
     if size is None and _own_size(open_source(b)) != (first.item.height, first.item.width) and paired:
@@ -65,7 +70,49 @@ def open_sides(a: Any, b: Any = None, *, paired: bool, size: int | str | None = 
     second = open_source(b, size=shape)
     if not paired:
         return Sides(a=first, b=second, paired=False)
-    return _matched(first, second)
+    sides = _matched(first, second)
+    _require_one_shape(sides, sized=size is not None)
+    return sides
+
+
+def _require_one_shape(sides: Sides, sized: bool) -> None:
+    """Pairs of files have one size or, where both are scaled anyway, one aspect: else they would be cut differently.
+
+    Raises:
+        UserError: some have not; they are listed.
+    """
+    found = [getattr(source, "origin", None) for source in (sides.a, sides.b)]
+    known = [origin.sizes for origin in found if origin is not None and origin.sizes is not None]
+    if len(known) < 2 or (max(size.distinct for size in known) == 1 and known[0].largest == known[1].largest):
+        return
+    first, second = _shapes(sides.a), _shapes(sides.b)
+    if first is None or second is None:
+        return
+    wrong = []
+    for name, ours, theirs in zip(sides.names, first, second, strict=True):
+        aspect = abs(ours[0] * theirs[1] - ours[1] * theirs[0]) <= max(*ours, *theirs)  # within a pixel
+        if not aspect or (ours != theirs and not sized and max(size.distinct for size in known) > 1):
+            wrong.append(f"{name} ({ours[0]}x{ours[1]} and {theirs[0]}x{theirs[1]})")
+    if wrong:
+        more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+        remedy = "Bring both to one aspect." if sized else "Bring both to one size; --size does where aspects agree."
+        raise UserError(f"{len(wrong)} pairs have sides of different sizes: {', '.join(wrong[:NAMED])}{more}. {remedy}")
+
+
+def _shapes(source: Source) -> list[tuple[int, int]] | None:
+    """(height, width) of each item's file, in order; None where items are no files."""
+    origin = getattr(source, "origin", None)
+    if origin is None or not origin.members:
+        return None
+    packed = split_zip_path(origin.path)
+    stream = ZipStream(*packed, origin.members) if packed else FolderStream(origin.path, origin.members)
+    found: dict[int, tuple[int, int]] = {}
+    for row, content in stream(np.ones(len(origin.members), dtype=bool)):
+        if isinstance(content, Unreadable):
+            return None
+        header = probe(content)
+        found[row] = (header.height, header.width)
+    return [found[row] for row in range(len(origin.members))]
 
 
 def open_single(a: Any, b: Any, *, size: int | str | None = None) -> Sides:
@@ -149,9 +196,10 @@ def _matched(first: Source, second: Source) -> Sides:
     lonely = sorted(set(ours) ^ set(theirs))
     if lonely:
         more = f" and {len(lonely) - NAMED} more" if len(lonely) > NAMED else ""
+        broken = [note for source in (first, second) for note in source.notes if "could not be read" in note]
         raise UserError(
             f"{len(lonely)} images have no partner on the other side: {', '.join(lonely[:NAMED])}{more}. "
-            "Name pairs alike, or give --unpaired."
+            f"{' '.join([*broken, ''])}Name pairs alike, or give --unpaired."
         )
     names = sorted(ours)
     rows = [np.array([stems[name] for name in names]) for stems in (ours, theirs)]
