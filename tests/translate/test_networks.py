@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from augan.core.errors import UserError
 from augan.networks import PatchDiscriminator, ResnetGenerator, UNetGenerator, parameter_count, start_small
-from augan.networks.translation import Smooth
+from augan.networks.translation import NEARLY, Smooth
 
 
 def copied(ours: nn.Module, theirs: nn.Module) -> None:
@@ -183,3 +184,13 @@ def test_smoothing_keeps_constants_and_halves_and_doubles() -> None:
     flat = torch.full((1, 2, 8, 8), 0.7)
     torch.testing.assert_close(Smooth(2, "halve")(flat), torch.full((1, 2, 4, 4), 0.7))
     torch.testing.assert_close(Smooth(2, "double")(flat), torch.full((1, 2, 16, 16), 0.7))
+
+
+def test_a_shortcut_starts_at_its_input() -> None:
+    images = torch.rand(2, 3, 16, 16) * 2 - 1
+    network = ResnetGenerator(3, 3, blocks=2, width=2, up="resize", shortcut=True)
+    torch.nn.init.zeros_(network.layers[-2].weight)  # type: ignore[arg-type]
+    torch.nn.init.zeros_(network.layers[-2].bias)  # type: ignore[arg-type]
+    torch.testing.assert_close(network(images), NEARLY * images)
+    with pytest.raises(UserError, match="1 channels cannot be added to 3"):
+        ResnetGenerator(1, 3, blocks=2, width=2, shortcut=True)

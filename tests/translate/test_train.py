@@ -81,6 +81,27 @@ def test_a_resumed_run_is_the_uninterrupted_one(recipe: str, tmp_path: Path) -> 
     assert models[0].directions == (("a2b", "b2a") if recipe == "cyclegan" else ("a2b",))
 
 
+def test_what_is_kept_is_the_average(tmp_path: Path) -> None:
+    """With a half-life that nothing outlasts, averages are the generators; with a long one they lag, and resume."""
+    masks, pictures = squares(24)
+    reds = pictures[:, :, ::-1]
+
+    def learnt(name: str, average: float, **options: Any) -> augan.Run:
+        settings = [*SMALL, "shortcut=true", "patch_norm=none", "r1=1", f"average={average}"]
+        return translate.train(
+            pictures, reds, recipe="cut", images=24, out=tmp_path / name, settings=settings, **options
+        )
+
+    as_is, at_once, late = (learnt(name, average) for name, average in (("0", 0), ("1", 1e-6), ("2", 40)))
+    hashes = [translate.load(run.path, which="last").hash for run in (as_is, at_once, late)]
+    assert hashes[0] == hashes[1] != hashes[2]
+    rounds = iter(range(100))
+    with pytest.raises(Interrupted):
+        learnt("parts", 40, should_stop=lambda: next(rounds) == 2)
+    parts = translate.train(pictures, reds, out=tmp_path / "parts", resume=True)
+    assert translate.load(parts.path, which="last").hash == hashes[2]
+
+
 def test_directions(tmp_path: Path) -> None:
     run = trained(tmp_path / "back", "cut", direction="b2a")
     model = translate.load(run.path)

@@ -22,6 +22,8 @@ Norm = Literal["batch", "instance", "none"]
 SLOPE = 0.2
 WIDEST = 8
 BINOMIAL = (1.0, 3.0, 3.0, 1.0)
+NEARLY = 0.98
+"""Of an image, what a shortcut carries over: at the ends of the range the tangent would have no slope."""
 
 
 def norm_layer(norm: Norm, channels: int) -> nn.Module:
@@ -168,7 +170,8 @@ class ResnetGenerator(nn.Module):
     """A 7x7 convolution, two halvings, `blocks` residual blocks, two doublings, a 7x7 convolution (arXiv:1703.10593).
 
     Sides must be multiples of 4. With `up="smooth"` its layers are numbered as in arXiv:2007.15651, so that taps 0, 4,
-    8, 12 and 16 are the paper's.
+    8, 12 and 16 are the paper's. With `shortcut` it says what is to change: its last maps are added to the images,
+    before the hyperbolic tangent that ends it.
     """
 
     multiple = 4
@@ -183,8 +186,12 @@ class ResnetGenerator(nn.Module):
         norm: Norm = "instance",
         dropout: bool = False,
         up: Up = "transposed",
+        shortcut: bool = False,
     ) -> None:
         super().__init__()
+        if shortcut and channels_in != channels_out:
+            raise UserError(f"{channels_in} channels cannot be added to {channels_out}: shortcut=false.")
+        self.shortcut = shortcut
         bias = norm != "batch"
         layers: list[nn.Module] = [
             nn.ReflectionPad2d(3),
@@ -215,8 +222,10 @@ class ResnetGenerator(nn.Module):
         self.default_taps = (0, 4, 8 if up == "smooth" else 7, *middle)
 
     def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-        result: Tensor = self.layers(images)
-        return result
+        if not self.shortcut:
+            result: Tensor = self.layers(images)
+            return result
+        return (self.layers[:-1](images) + torch.atanh(NEARLY * images)).tanh()
 
     def features(self, images: Float[Tensor, "b c h w"], taps: Sequence[int]) -> list[Tensor]:
         """What the layers with these numbers give; nothing beyond the last of them is computed."""

@@ -26,8 +26,10 @@ class TranslationConfig:
         generator: unet, resnet or style; width: its base channels; blocks: of resnet and style; downs: halvings of
             unet, null: as many as the image allows, at most 8; up: transposed, resize or smooth; norm: batch, instance
             or none.
-        dropout: in unet and resnet; noise: in style.
-        patch_width, patch_layers: of the discriminator; patch_layers is for patches only.
+        dropout: in unet and resnet; noise: in style; shortcut: resnet adds to its input what is to change, where both
+            sides have as many channels.
+        patch_width, patch_layers, patch_norm: of the discriminator; the last two are for patches only, and
+            patch_norm is null for the generator's.
         objective: cross-entropy or least-squares.
         adversarial, l1, cycle, identity, nce: weights of the generator's terms; identity multiplies cycle, where there
             is one.
@@ -41,6 +43,8 @@ class TranslationConfig:
         crop: each side is one image, of which squares of so many pixels are learnt from and judged whole; null: sides
             of many images; zoom: before each batch of crops the image is made smaller by up to so many times.
         minutes, images: the budget; one of them. An image is one of each side, or a crop of each.
+        average: images in which the weight of what generators were halves in their moving average, which is what is
+            kept; 0: generators as they are.
         batch, learning_rate, beta1, beta2: of Adam; decay_from: share of the run after which the rate falls to 0.
         snapshots: panels and checkpoints in the run; held_out: pairs (or images a side) kept for measures.
         seed, device, threads: as in any run.
@@ -57,8 +61,10 @@ class TranslationConfig:
     norm: Literal["batch", "instance", "none"] = "batch"
     dropout: bool = True
     noise: bool = True
+    shortcut: bool = False
     patch_width: int = Field(default=32, ge=1)
     patch_layers: int = Field(default=2, ge=1)
+    patch_norm: Literal["batch", "instance", "none"] | None = None
     objective: Literal["cross-entropy", "least-squares"] = "cross-entropy"
     adversarial: float = Field(default=1.0, ge=0)
     l1: float = Field(default=0.0, ge=0)
@@ -85,6 +91,7 @@ class TranslationConfig:
     decay_from: float = Field(default=0.5, ge=0, le=1)
     snapshots: int = Field(default=8, ge=1)
     held_out: int = Field(default=0, ge=0)
+    average: float = Field(default=0.0, ge=0)
     seed: int = 0
     device: str = "auto"
     threads: int | None = Field(default=None, ge=1)

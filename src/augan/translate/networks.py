@@ -35,6 +35,7 @@ def build_generator(config: TranslationConfig, source: ItemSpec, target: ItemSpe
                 norm=config.norm,
                 dropout=config.dropout,
                 up=config.up,
+                shortcut=config.shortcut and source.channels == target.channels,
             )
         )
     downs = config.downs or fitting_downs(source)
@@ -84,6 +85,6 @@ def build_discriminator(config: TranslationConfig, channels: int, item: ItemSpec
         )
     return start_small(
         PatchDiscriminator(
-            channels, width=config.patch_width, layers=config.patch_layers, norm=config.norm, up=config.up
+            channels, width=config.patch_width, layers=config.patch_layers, norm=config.patch_norm or config.norm, up=config.up
         )
     )

@@ -12,7 +12,7 @@ from augan.core.rng import derive
 from augan.core.world import World
 from augan.game import ImagePool, PatchProjection, batch_nce, draw_places, patch_nce, zero_centered_penalty
 from augan.networks import ResnetGenerator, StyleTranslator
-from augan.nn import synchronise_batch_norm
+from augan.nn import averaged_copy, decay_for, synchronise_batch_norm, update_average
 from augan.translate.config import TranslationConfig
 from augan.translate.model import padded
 from augan.translate.networks import build_discriminator, build_generator
@@ -21,6 +21,8 @@ from augan.translate.sides import Sides
 
 class Players:
     """Generators and discriminators of each direction, their optimisers, pools of earlier translations.
+
+    `averages` are the generators' moving averages, where they are kept.
 
     Attributes:
         directions: of "a2b" and "b2a", those that are learnt; keys of the networks and the pools.
@@ -55,6 +57,7 @@ class Players:
             for network in self.learning().values():
                 synchronise_batch_norm(network)
                 self.world.same_weights(network)
+        self.averages = averaged_copy(self.generators) if config.average else None
         betas = (config.beta1, config.beta2)
         self.optimizers = {
             name: torch.optim.Adam(module.parameters(), config.learning_rate, betas)
@@ -82,6 +85,16 @@ class Players:
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = rate
+
+    def settled(self) -> nn.ModuleDict:
+        """The generators that are worth keeping: their averages, where there are some."""
+        return self.generators if self.averages is None else self.averages
+
+    def average(self, images_seen: int) -> None:
+        """Moves the averages, after a round that ended at so many images."""
+        if self.averages is not None:
+            decay = decay_for(self.config.average, self.config.batch, images_seen)
+            update_average(self.averages, self.generators, decay)
 
     def play(self, real: dict[str, Tensor], random: torch.Generator) -> dict[str, Tensor]:
         """One turn of each player on images (b, c, h, w) of sides "a" and "b"; what they lost, detached."""

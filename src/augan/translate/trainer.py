@@ -199,6 +199,7 @@ class TranslationTrainer:
         real = self._batch()
         losses = self.players.play(real, random)
         self.counters.images_seen += config.batch
+        self.players.average(self.counters.images_seen)
         return losses
 
     def _batch(self) -> dict[str, Tensor]:
@@ -277,7 +278,7 @@ class TranslationTrainer:
 
     def _current(self) -> TranslationModel:
         """The generators as they are, for sampling; training takes them up again afterwards."""
-        self.model.generators = {way: module.eval() for way, module in self.players.generators.items()}
+        self.model.generators = {way: module.eval() for way, module in self.players.settled().items()}
         self.model.directions = self.directions
         return self.model
 
@@ -300,7 +301,8 @@ class TranslationTrainer:
 
     def _parts(self) -> dict[str, Any]:
         optimizers = {f"optimizer_{name}": value for name, value in self.players.optimizers.items()}
-        return {**self.players.learning(), **optimizers}
+        averages = {} if self.players.averages is None else {"averages": self.players.averages}
+        return {**self.players.learning(), **averages, **optimizers}
 
     def _save(self, best: bool) -> None:
         tensors: dict[str, Tensor] = {}
