@@ -111,10 +111,10 @@ def colours() -> Setting:
 def animals(back: bool) -> Setting:
     """Horses to deer, or deer to horses."""
     images, labels, test, truth = cifar()
-    ways: dict[str, tuple[str, tuple[str, ...]]] = {name: (name, ()) for name in ("cut", "fastcut", "cyclegan")}
+    ways: dict[str, tuple[str, tuple[str, ...]]] = {name: (name, ()) for name in ("cut", "cyclegan", "fastcut")}
     a, b = (DEER, HORSE) if back else (HORSE, DEER)
     sides = [images[labels == a], images[labels == b], test[truth == a], test[truth == b]]
-    return Setting(a=sides[0], b=sides[1], test_a=sides[2], test_b=sides[3], paired=False, ways=ways, images=8_000)
+    return Setting(a=sides[0], b=sides[1], test_a=sides[2], test_b=sides[3], paired=False, ways=ways, images=5_000)
 
 
 def split_by_emoji(codes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +137,7 @@ def line_art() -> Setting:
         test_b=drawings[others],
         paired=True,
         ways={"pix2pix": ("pix2pix", ()), "L1 alone": ("pix2pix", ("adversarial=0",))},
-        images=24_000,
+        images=10_000,
     )
 
 
@@ -156,7 +156,7 @@ def styles(back: bool) -> Setting:
         paired=False,
         truth=True,
         ways={name: (name, ()) for name in ("cut", "cyclegan")},
-        images=8_000,
+        images=5_000,
     )
 
 

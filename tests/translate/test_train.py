@@ -83,7 +83,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(recipe: str, tmp_path: Path) -> 
 
 def test_what_is_kept_is_the_average(tmp_path: Path) -> None:
     """With a half-life that nothing outlasts, averages are the generators; with a long one they lag, and resume."""
-    masks, pictures = squares(24)
+    _, pictures = squares(24)
     reds = pictures[:, :, ::-1]
 
     def learnt(name: str, average: float, **options: Any) -> augan.Run:

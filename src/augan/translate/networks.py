@@ -85,6 +85,10 @@ def build_discriminator(config: TranslationConfig, channels: int, item: ItemSpec
         )
     return start_small(
         PatchDiscriminator(
-            channels, width=config.patch_width, layers=config.patch_layers, norm=config.patch_norm or config.norm, up=config.up
+            channels,
+            width=config.patch_width,
+            layers=config.patch_layers,
+            norm=config.patch_norm or config.norm,
+            up=config.up,
         )
     )

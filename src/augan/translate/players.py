@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ class Players:
             for network in self.learning().values():
                 synchronise_batch_norm(network)
                 self.world.same_weights(network)
-        self.averages = averaged_copy(self.generators) if config.average else None
+        self.averages = cast(nn.ModuleDict, averaged_copy(self.generators)) if config.average else None
         betas = (config.beta1, config.beta2)
         self.optimizers = {
             name: torch.optim.Adam(module.parameters(), config.learning_rate, betas)
