@@ -46,13 +46,14 @@ def resolve(
     device: str = "auto",
     processes: int = 1,
     start: Path | str | None = None,
+    kind: str | None = None,
 ) -> tuple[Source, RunConfig]:
     """The opened data and the configuration that `train` would use; nothing is trained.
 
     Raises:
         UserError: data that cannot be opened, an unknown recipe or setting, two budgets.
     """
-    reading = _reading(settings, size, strict)
+    reading = _reading(settings, size, strict, kind)
     source = _open(data, reading)
     budget = Budget(minutes=minutes, images=images, processes=processes)
     config = recipe_config(recipe, source.item, len(source), class_counts(source), budget, device)
@@ -61,6 +62,7 @@ def resolve(
         "seed": seed,
         "training.device": device,
         "data.size": reading.size,
+        "data.kind": reading.kind,
         "data.strict": reading.strict,
         "data.min_images_per_class": reading.min_images_per_class,
     }
@@ -82,9 +84,9 @@ SHARED = ("name", "latent_size", "width", "widest", "blocks", "mapping", "condit
 """Settings of networks that decide whether weights fit."""
 
 
-def _reading(settings: Sequence[str], size: int | str | None, strict: bool) -> DataConfig:
+def _reading(settings: Sequence[str], size: int | str | None, strict: bool, kind: str | None = None) -> DataConfig:
     """How the data is to be read: needed before there is a recipe. Settings win over arguments."""
-    given = DataConfig(size=None if size is None else str(size), strict=strict)
+    given = DataConfig(size=None if size is None else str(size), strict=strict, kind=kind)
     wanted = [text for text in settings if text.strip().startswith("data.")]
     return override(RunConfig(data=given), wanted).data
 
@@ -96,6 +98,7 @@ def _open(data: Any, reading: DataConfig) -> Source:
         strict=reading.strict,
         min_images_per_class=reading.min_images_per_class,
         stream=reading.stream,
+        kind=reading.kind,
     )
 
 
@@ -116,6 +119,7 @@ def train(
     discriminator: nn.Module | None = None,
     objective: Objective | None = None,
     start: Path | str | None = None,
+    kind: str | None = None,
     progress: bool = False,
     observer: Observer | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -141,6 +145,7 @@ def train(
         objective: a pair of losses of your own.
         start: a run on related data whose networks to begin with: settings of networks are taken from it, weights
             wherever they fit, and class embeddings by name. Item sizes and channels may differ.
+        kind: what an item is (image, video, sound); None goes by what most files are.
         progress: show a live progress line.
         observer: is told what happens (see `augan.training.Observer`).
         should_stop: asked after every round; True saves and raises Interrupted.
@@ -172,6 +177,7 @@ def train(
                 device=device,
                 processes=world.size,
                 start=start,
+                kind=kind,
             )
         )
         config = world.decided(lambda: own_config)

@@ -46,7 +46,7 @@ class Model:
         self.item = item
         self.latent_size = int(cast(Any, generator).latent_size)
         self.conditional = int(getattr(generator, "classes", 0)) > 0
-        self.block = max(1, min(LATENTS, BLOCK_PIXELS // (item.height * item.width)))
+        self.block = max(1, min(LATENTS, BLOCK_PIXELS // (item.height * item.width * (item.frames or 1))))
 
     @property
     def hash(self) -> str:
@@ -104,7 +104,7 @@ class Model:
         return torch.tensor(indices, dtype=torch.int64)[torch.arange(first, first + n) % len(indices)]
 
     @torch.no_grad()
-    def decode(self, latents: Float[Tensor, "n d"], labels: Int64[Tensor, " n"] | None) -> Float[Tensor, "n c h w"]:
+    def decode(self, latents: Float[Tensor, "n d"], labels: Int64[Tensor, " n"] | None) -> Float[Tensor, "n c *grid"]:
         """Images in [-1, 1] of given latents and labels."""
         arguments = [latents.to(self.device)]
         if self.conditional and labels is not None:
@@ -147,7 +147,7 @@ class Model:
         seed: int = 0,
         truncation: float = 1.0,
         first: int = 0,
-    ) -> Float[Tensor, "n c h w"]:
+    ) -> Float[Tensor, "n c *grid"]:
         """n images, (n, C, H, W) float32 in [-1, 1] on the CPU.
 
         Args:

@@ -16,6 +16,7 @@ from augan.cli.options import (
     Data,
     Device,
     Json,
+    Kind,
     Quiet,
     RunArgument,
     Seed,
@@ -81,6 +82,7 @@ def train(
             "--from", metavar="RUN", help="Begin with the networks of a run on related data.", show_default="afresh"
         ),
     ] = None,
+    kind: Kind = None,
     device: Device = "auto",
     strict: Strict = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings, and stop.")] = False,
@@ -110,6 +112,7 @@ def train(
             seed=seed,
             device=device,
             start=start,
+            kind=kind,
         )[1]
         print_json(to_dict(config))
         return
@@ -128,6 +131,7 @@ def train(
         device=device,
         resume=resume,
         start=start,
+        kind=kind,
         observer=None if quiet else ConsoleObserver(console),
     )
     if not world.first:

@@ -18,6 +18,9 @@ Size = Annotated[
     str | None,
     typer.Option(metavar="S|HxW", help="Train at S x S or H x W pixels.", show_default="as the data"),
 ]
+Kind = Annotated[
+    str | None, typer.Option(help="What an item is: image, video or sound.", show_default="what most files are")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail on unreadable images instead of leaving them out.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Settings = Annotated[

@@ -15,9 +15,10 @@ from torch import Tensor
 class ItemSpec:
     """The contract between data, networks and files.
 
-    An item is stored as (height, width, channels) uint8, and reaches networks as (channels, height, width) float in
+    An image is stored as (height, width, channels) uint8, and reaches networks as (channels, height, width) float in
     [-1, 1]. `value_range` is what 0 and 255 stood for in the user's file: (0, 255) for 8-bit images, (0, 4095) for
-    12 bits in a 16-bit file, (0, 1) for floats.
+    12 bits in a 16-bit file, (0, 1) for floats. A clip (`kind` "video") has `frames` of these, at `frames_per_sec`: it
+    is stored as (frames, height, width, channels), and reaches networks as (channels, frames, height, width).
     """
 
     channels: int
@@ -26,6 +27,8 @@ class ItemSpec:
     class_names: tuple[str, ...] | None = None
     value_range: tuple[float, float] = (0.0, 255.0)
     kind: str = "image"
+    frames: int | None = None
+    frames_per_sec: float | None = None
 
     @property
     def classes(self) -> int:
@@ -33,13 +36,19 @@ class ItemSpec:
         return len(self.class_names) if self.class_names else 0
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width)."""
-        return (self.channels, self.height, self.width)
+    def shape(self) -> tuple[int, ...]:
+        """(channels, height, width); of a clip (channels, frames, height, width)."""
+        time = () if self.frames is None else (self.frames,)
+        return (self.channels, *time, self.height, self.width)
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """The same with channels last, as items are stored."""
+        return (*self.shape[1:], self.channels)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_json` is its inverse."""
-        return asdict(self)
+        """Plain values for JSON; `from_json` is its inverse. What an image does not have is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None or name == "class_names"}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ItemSpec:
@@ -50,12 +59,12 @@ class ItemSpec:
         return cls(**known)
 
 
-def to_unit(items: UInt8[np.ndarray, "b h w c"]) -> Float[Tensor, "b c h w"]:
-    """Stored items to what networks see: (b, c, h, w) float32 in [-1, 1], channels last in memory."""
-    return torch.from_numpy(items).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1)
+def to_unit(items: UInt8[np.ndarray, "b *grid c"]) -> Float[Tensor, "b c *grid"]:
+    """Stored items to what networks see: channels second, float32 in [-1, 1], channels last in memory."""
+    return torch.from_numpy(items).movedim(-1, 1).to(torch.float32).div_(127.5).sub_(1)
 
 
-def from_unit(images: Float[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]:
+def from_unit(items: Float[Tensor, "b c *grid"]) -> UInt8[np.ndarray, "b *grid c"]:
     """The inverse of `to_unit`, rounded and clipped to [0, 255]."""
-    levels = images.detach().float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy())
+    levels = items.detach().float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(levels.movedim(1, -1).cpu().numpy())

@@ -36,6 +36,7 @@ class Options:
     size: tuple[int, int] | None = None
     strict: bool = False
     min_images_per_class: int = 0
+    kind: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,7 +128,7 @@ class Cache:
             spec = ItemSpec.from_json(saved["item"])
             items = np.load(folder / "items.npy", mmap_mode="r", allow_pickle=False)
             labels = np.load(folder / "labels.npy", allow_pickle=False) if saved["labelled"] else None
-            whole = items.shape == (saved["count"], spec.height, spec.width, spec.channels) and items.dtype == np.uint8
+            whole = items.shape == (saved["count"], *spec.stored_shape) and items.dtype == np.uint8
             whole = whole and (labels is None or (labels.shape == (len(items),) and labels.dtype == np.int64))
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise UserError(f"The cached data in {folder} is damaged. Remove that folder.") from error

@@ -97,7 +97,7 @@ class IndexStream:
 class Batch(NamedTuple):
     """Images as networks see them, their labels, and which items of the source they are."""
 
-    images: Float[Tensor, "b c h w"]
+    images: Float[Tensor, "b c *grid"]
     labels: Int64[Tensor, " b"] | None
     indices: Int64[np.ndarray, " b"]
 
@@ -185,7 +185,8 @@ class Loader:
         labels = None
         if self.source.labels is not None:
             labels = torch.from_numpy(np.asarray(self.source.labels[indices], dtype=np.int64)).to(self.device)
-        images = to_unit(items).to(self.device).contiguous(memory_format=torch.channels_last)
+        memory = torch.channels_last if items.ndim == 4 else torch.channels_last_3d
+        images = to_unit(items).to(self.device).contiguous(memory_format=memory)
         return Batch(images, labels, indices)
 
     def close(self) -> None:

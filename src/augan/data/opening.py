@@ -11,12 +11,13 @@ from typing import Any, Literal, overload
 import numpy as np
 import torch
 
-from augan.core.errors import UserError
+from augan.core.errors import UserError, unknown_name
 from augan.data.arrays import Images, as_images, open_npy, open_npz
 from augan.data.build import Input, Options, Progress, build, safe_name
 from augan.data.cache import Cache, cache_folder, fingerprint_of
 from augan.data.decode import SUFFIXES
 from augan.data.feed import ImageFeed
+from augan.data.kinds import KINDS
 from augan.data.labels import encode_labels
 from augan.data.listing import FolderStream, arrange, is_junk, require_exists, walk
 from augan.data.parquet import SUFFIXES as PARQUET_SUFFIXES
@@ -40,6 +41,7 @@ def open(
     cache: Path | None = None,
     progress: Progress | None = None,
     stream: bool = False,
+    kind: str | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -51,6 +53,7 @@ def open(
     cache: Path | None = None,
     progress: Progress | None = None,
     stream: bool = False,
+    kind: str | None = None,
 ) -> Source: ...
 @overload
 def open(
@@ -62,6 +65,7 @@ def open(
     cache: Path | None = None,
     progress: Progress | None = None,
     stream: Literal[False] = False,
+    kind: str | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -73,6 +77,7 @@ def open(
     cache: Path | None = None,
     progress: Progress | None = None,
     stream: bool = False,
+    kind: str | None = None,
 ) -> Source: ...
 
 
@@ -85,6 +90,7 @@ def open(
     cache: Path | None = None,
     progress: Progress | None = None,
     stream: bool = False,
+    kind: str | None = None,
 ) -> Source:
     """Opens images of any layout as a source, decoded once to a memory-mapped uint8 cache.
 
@@ -101,6 +107,7 @@ def open(
         cache: where decoded data goes; None is AUGAN_CACHE or the user's cache folder.
         progress: called with (items done, items in all) while decoding.
         stream: read tar files as images are needed and keep nothing decoded, for sets larger than the disk.
+        kind: one of `augan.data.kinds.KINDS`; None goes by what most files are.
 
     Raises:
         UserError: what is wrong with the data and what to do about it.
@@ -118,7 +125,9 @@ def open(
         return data
     if min_images_per_class < 0:
         raise UserError(f"min_images_per_class is {min_images_per_class}, and it starts at 0.")
-    options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class)
+    if kind is not None and kind not in KINDS:
+        raise unknown_name("kind of item", kind, KINDS)
+    options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class, kind=kind)
     store = Cache(cache_folder(cache))
     shards = _find_shards(data, store)
     if stream:

@@ -82,7 +82,7 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def items(self, indices: np.ndarray) -> np.ndarray:
-        """(b,) indices to (b, h, w, c) uint8."""
+        """(b,) indices to (b, h, w, c) uint8; clips are (b, t, h, w, c)."""
         ...
 
 
@@ -90,7 +90,7 @@ class Source(Protocol):
 class ArraySource:
     """A source over a (memory-mapped) uint8 array. `rows` picks and orders its items; None takes all."""
 
-    array: UInt8[np.ndarray, "m h w c"] = field(repr=False)
+    array: UInt8[np.ndarray, "m *grid c"] = field(repr=False)
     item: ItemSpec
     key: str
     name: str = "data"
@@ -102,7 +102,7 @@ class ArraySource:
     def __len__(self) -> int:
         return len(self.array) if self.rows is None else len(self.rows)
 
-    def items(self, indices: Integer[np.ndarray, " b"]) -> UInt8[np.ndarray, "b h w c"]:
+    def items(self, indices: Integer[np.ndarray, " b"]) -> UInt8[np.ndarray, "b *grid c"]:
         """The items with these numbers, copied out of the memory map."""
         rows = indices if self.rows is None else self.rows[indices]
         chosen = np.array(self.array[rows])

@@ -1,0 +1,40 @@
+"""Which kind of item a path holds: what the user says, or what most of its files are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from augan.core.errors import UserError, unknown_name
+from augan.data.decode import SUFFIXES
+
+VIDEO_SUFFIXES = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
+SOUND_SUFFIXES = (".aif", ".aiff", ".flac", ".ogg", ".wav")
+KINDS: dict[str, tuple[str, ...]] = {
+    "image": tuple(SUFFIXES),
+    "video": VIDEO_SUFFIXES,
+    "sound": SOUND_SUFFIXES,
+}
+"""What `--kind` may name, and the endings of each."""
+
+
+def recognise(names: Iterable[str], kind: str | None, where: str) -> str:
+    """The kind of a folder or archive with these files; images where none of them tells.
+
+    Raises:
+        UserError: an unknown kind, or as many files of one kind as of another.
+    """
+    if kind is not None:
+        if kind not in KINDS:
+            raise unknown_name("kind of item", kind, KINDS)
+        return kind
+    found = Counter(
+        name for path in names for name in KINDS if PurePosixPath(path).suffix.lower() in KINDS[name]
+    ).most_common(2)
+    if len(found) == 2 and found[0][1] == found[1][1]:
+        (one, count), (other, _) = found
+        raise UserError(
+            f"{where} holds {count} files of kind {one} and as many of kind {other}. Say which with --kind."
+        )
+    return found[0][0] if found else "image"
