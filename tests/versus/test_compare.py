@@ -122,9 +122,10 @@ def test_the_command_prints_a_table_and_what_it_says(bars_npz: Path, tmp_path: P
 
 
 def test_a_time_budget_is_kept(bars_npz: Path, tmp_path: Path) -> None:
-    found = compare(bars_npz, tmp_path / "out", minutes=0.02, seeds=[0], **{**QUICK, "images": None})
+    options = {**QUICK, "images": None, "minutes": 0.01, "clock": "processor"}
+    found = compare(bars_npz, tmp_path / "out", seeds=[0], **options)
     for values in found.values.values():
-        assert values["train_seconds"][0] == pytest.approx(1.2, abs=0.8)
+        assert 0.6 <= values["train_seconds"][0] < 1.6
 
 
 def test_a_stopped_comparison_goes_on(bars: ArraySource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

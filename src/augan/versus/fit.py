@@ -42,7 +42,7 @@ BETAS = (0.9, 0.999)
 LEAST_ERROR = 1e-6
 LIKENESS = 10.0
 """What the likeness of a feature counts beside the game in the decoder's turn (gamma of arXiv:1512.09300, section 2.3).
-10 reconstructed better than 1, at the same distance of samples (docs/experiments.md)."""
+10 reconstructed better than 1, at about the same distance of samples (docs/experiments.md)."""
 TICK_SEC = 1.0
 Images = Float[Tensor, "b c h w"]
 Watched = dict[str, Tensor]
