@@ -167,10 +167,14 @@ def test_mistakes_are_one_line(bars_npz: Path, tmp_path: Path) -> None:
     few = tmp_path / "few.npy"
     np.save(few, shapes({"a": 30})[0])
     assert "at least 10 images held out" in refused(out, few, "--out", out)
-    style = ["--set", "networks.name=style", "--images", 16, "--quiet"]
-    result = call("compare", bars_npz, "--out", tmp_path / "style", "--models", "ae", *style)
-    assert result.exit_code == 2
-    assert "no trunk to encode with" in result.stderr
+    style = ["--set", "networks.name=style", "--images", 16]
+    assert "no trunk to encode with" in refused(out, bars_npz, "--out", out, "--models", "ae", *style)
+    budget = refused(out, bars_npz, "--out", out, "--images", 16, "--set", "training.images=99")
+    assert "by --minutes or --images" in budget
+
+
+def test_a_folder_inside_the_data_is_refused(bars_folder: Path) -> None:
+    assert "lies inside the data" in refused(bars_folder / "out", bars_folder, "--out", bars_folder / "out")
 
 
 def test_an_existing_folder_is_left_alone(bars_npz: Path, tmp_path: Path) -> None:

@@ -223,16 +223,13 @@ def fit(
     *,
     beta: float = 1.0,
     clock: Callable[[], float] = time.monotonic,
-    tell: Callable[[float, float], None] = lambda fraction, rate: None,
-    should_stop: Callable[[], bool] = lambda: False,
 ) -> Fitted:
     """Trains until the budget of `config` is used, and writes settings, readings and weights into `folder`.
 
-    `clock` gives the seconds of a time budget. `tell` hears about every second the share of the budget that is used,
-    and images a second.
+    `clock` gives the seconds of a time budget.
 
     Raises:
-        Interrupted: stopped; nothing is written.
+        Interrupted: stopped by Ctrl-C or SIGTERM; nothing is written.
         AuganError: a loss is not finite.
     """
     device, training = choose_device(config.training.device), config.training
@@ -257,13 +254,12 @@ def fit(
             watched = learner.turn(loader.batch_at(images).images, random, rounds)
             images, rounds = images + training.batch, rounds + 1
             update_average(average, learner.coder, decay_for(training.ema_half_life_images, training.batch, images))
-            if signalled() or should_stop():
+            if signalled():
                 raise Interrupted("Stopped.")
             elapsed = clock() - start
             if elapsed - last >= TICK_SEC or not rows:
                 last = elapsed
                 rows.append(_reading(kind, images, elapsed, watched))
-                tell(min(1.0, _fraction(config, images, elapsed)), images / elapsed)
                 if governor:
                     governor.update()
     rows.append(_reading(kind, images, elapsed, watched))

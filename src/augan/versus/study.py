@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from augan.checkpoint import load_model
 from augan.core.config import from_dict, override, to_dict
@@ -27,6 +28,7 @@ from augan.networks import build, parameter_count
 from augan.recipes import Budget, recipe_config
 from augan.training import RunConfig, Trainer
 from augan.training.start import with_precision
+from augan.versus.coders import Coder
 from augan.versus.config import VersusConfig
 from augan.versus.fit import fit
 from augan.versus.measure import Bench, Outcome, laplacian_variance, measured, of_samples
@@ -128,9 +130,13 @@ def compare(
     if not resume:
         require_absent(folder, "Go on with it by --resume, or choose another --out.")
     source = open_source(data, size=size)
+    _require_outside(folder, source)
     shown, kept = divided(source, config)
     asked = {"comparison": to_dict(config), "settings": list(settings), "data": source.key}
     run = _resumed(folder, asked) if resume else run_config(shown, config, settings, device)
+    if set(config.models) != {"gan"}:
+        with torch.random.fork_rng(devices=[]):  # a family that cannot encode fails before there is a folder
+            Coder(run.networks, shown.item, gaussian=True)
     bench = bench_of(shown, kept, config)
     if not resume:
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,6 +146,13 @@ def compare(
         for model in config.models:
             outcomes[model].append(_cell(model, one, shown, config, run, bench, folder, tell))
     return _finished(config, run, source, shown, bench, outcomes, folder)
+
+
+def _require_outside(folder: Path, source: Source) -> None:
+    """Raises UserError for a folder inside a folder of images: its pictures would become part of the data."""
+    origin = getattr(source, "origin", None)
+    if origin is not None and origin.path.is_dir() and folder.resolve().is_relative_to(origin.path.resolve()):
+        raise UserError(f"{folder} lies inside the data, {origin.path}, which stays as it is. Choose another --out.")
 
 
 def divided(source: Source, config: VersusConfig) -> tuple[Source, Source]:
