@@ -2,7 +2,8 @@
 
 The time is processor time of one thread, so that other work on the machine takes none of it away: 30 seconds for each
 model and seed. `python -m bench.compare run` trains, measures and writes the section, and goes on where it was stopped;
-`report` writes it from what is there. The outcome is bench/compare.json, the pictures docs/images/compare.png.
+`report` writes it, and the measured part of docs/compare.md, from the outcome: bench/compare.json, and pictures,
+docs/images/compare.png.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ OUT = Path("runs") / "bench-compare"
 FOUND = Path(__file__).parent / "compare.json"
 PICTURES = Path(__file__).parent.parent / "docs" / "images" / "compare.png"
 SECONDS = 30
+TITLE = "A GAN beside autoencoders"
+ANSWER = Path(__file__).parent.parent / "docs" / "compare.md"
+MARKS = ("<!-- measured -->", "<!-- /measured -->")
 
 
 def run() -> None:
@@ -59,7 +63,16 @@ def report() -> None:
         f"Means over {len(seeds)} seeds with 95 % intervals."
     )
     said = "\n".join(f"- {line}" for line in document["reading"])
-    write_section("compare", "A GAN beside autoencoders", f"{text}\n\n{table(header, rows)}\n\n{said}")
+    write_section("compare", TITLE, f"{text}\n\n{table(header, rows)}\n\n{said}")
+    answer = (
+        f"{len(seeds)} seeds, {SECONDS} seconds of processor time for each model and seed; the whole table is in "
+        f"[benchmarks.md](benchmarks.md#{TITLE.lower().replace(' ', '-')}).\n\n{said}\n\n"
+        "![Real digits; for each model its reconstructions of them, and new samples](images/compare.png)\n\n"
+        '*Held-out digits, then for each model what it makes of them ("again") and its samples ("new"); the first seed.*'
+    )
+    page = ANSWER.read_text()
+    begin, rest = page.split(MARKS[0])
+    ANSWER.write_text(f"{begin}{MARKS[0]}\n{answer}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
 
 
 def main() -> None:
