@@ -68,7 +68,7 @@ def report() -> None:
         f"{len(seeds)} seeds, {SECONDS} seconds of processor time for each model and seed; the whole table is in "
         f"[benchmarks.md](benchmarks.md#{TITLE.lower().replace(' ', '-')}).\n\n{said}\n\n"
         "![Real digits; for each model its reconstructions of them, and new samples](images/compare.png)\n\n"
-        '*Held-out digits, then for each model what it makes of them ("again") and its samples ("new"); the first seed.*'
+        '*Held-out digits; for each model what it makes of them ("again") and its samples ("new"), of the first seed.*'
     )
     page = ANSWER.read_text()
     begin, rest = page.split(MARKS[0])

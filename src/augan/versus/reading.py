@@ -116,7 +116,10 @@ def _against(column: str, found: Mapping[str, Values]) -> str:
         if one.column == column:
             outcomes.setdefault(one.outcome, []).append(one.other)
     who = "the GAN" if EXPECTED[column] else "the autoencoders"
-    said = "; ".join(f"{outcome} against {_listed(names)}" for outcome, names in outcomes.items())
+    link = {"not told apart": "from"}
+    said = "; ".join(
+        f"{outcome} {link.get(outcome, 'against')} {_listed(names)}" for outcome, names in outcomes.items()
+    )
     return f"Expected was that {who} would be better in {COLUMNS[column].title}: {said}."
 
 
