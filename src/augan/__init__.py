@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from augan.core.errors import AuganError, Interrupted, UserError
     from augan.data import Source
     from augan.training import Trainer
+    from augan.versus import compare
 
 _HOMES = {
     **dict.fromkeys(
@@ -39,6 +40,7 @@ _HOMES = {
     **dict.fromkeys(("AuganError", "Interrupted", "UserError"), "augan.core.errors"),
     "Source": "augan.data",
     "Trainer": "augan.training",
+    "compare": "augan.versus",
 }
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "UserError",
     "__version__",
     "augment",
+    "compare",
     "compare_runs",
     "doctor",
     "evaluate",

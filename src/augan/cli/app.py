@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from augan.cli.augmentation import augment, lift
+from augan.cli.comparing import compare
 from augan.cli.errors import AuganGroup
 from augan.cli.options import (
     Data,
@@ -244,6 +245,15 @@ def evaluate(
     show_evaluation(Console(), found, f"{target} against {against}")
     if html is not None:
         say(make_console(), f"The report is in [bold]{escape(str(html))}[/bold]")
+
+
+app.command(
+    epilog=examples(
+        "augan compare photos/ --out compared/",
+        "augan compare set.npz --models gan,vae --minutes 5 --seeds 0,1,2,3 --out compared/",
+        "augan compare set.npz --models ae,vae --beta 4 --seeds 0 --out compared/ --json",
+    )
+)(compare)
 
 
 @app.command(

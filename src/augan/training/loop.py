@@ -61,8 +61,10 @@ class Trainer:
         observer: Observer | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         world: World | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`world`: the processes that train together (`augan.core.world.join()`); all make the same Trainer.
+        """`world`: the processes that train together (`augan.core.world.join()`); all make the same Trainer. `clock`
+        gives the seconds of a time budget; `time.process_time` makes it one of processor time.
 
         Raises UserError for settings that do not fit together or the data.
         """
@@ -110,7 +112,7 @@ class Trainer:
         self._watched: deque[dict[str, Tensor]] = deque()
         self._meter: QualityMeter | None = None
         self._snapshot_sec = self._last_snapshot_sec = 0.0
-        self._started = 0.0
+        self._started, self._clock = 0.0, clock
         self._initial: Saved | None = None
         self._loader: Loader | None = None
         self._shown, self._held_out = divide(source, config.data.held_out, config.seed)
@@ -166,7 +168,7 @@ class Trainer:
             chosen=self._shown,
         )
         self._loader = loader
-        self._started = time.monotonic() - self.state.counters.elapsed_sec
+        self._started = self._clock() - self.state.counters.elapsed_sec
         with stop_signals() as signalled, torch.random.fork_rng(), loader:
             finished = False
             while not finished:
@@ -209,7 +211,7 @@ class Trainer:
 
     def _agree_on_time(self, stop: bool = False) -> bool:
         """Sets the time that has passed, as the first process has it; whether any of them is to stop."""
-        elapsed = time.monotonic() - self._started
+        elapsed = self._clock() - self._started
         self.state.counters.elapsed_sec, stopping = self.world.sums(elapsed * self.world.first, stop)
         return stopping > 0
 
