@@ -126,14 +126,19 @@ def grad_cam(
     if layer not in modules:
         raise UserError(f"The network has no layer '{layer}'.")
     kept: list[Tensor] = []
-    hook = modules[layer].register_forward_hook(lambda module, given, result: kept.append(result))
+
+    def keep(module: nn.Module, given: Any, result: Any) -> None:
+        if isinstance(result, Tensor) and result.requires_grad:  # a score may also try things without gradients
+            kept.append(result)
+
+    hook = modules[layer].register_forward_hook(keep)
     try:
         with torch.enable_grad():
             value = score(items.detach().requires_grad_())
-            (gradient,) = torch.autograd.grad(value.sum(), kept[:1])
+            gradients = torch.autograd.grad(value.sum(), kept)  # several where items are judged one at a time
     finally:
         hook.remove()
-    maps = kept[0].detach()
+    maps, gradient = torch.cat(kept).detach(), torch.cat(gradients)
     weights = gradient.flatten(2).mean(2).reshape(*gradient.shape[:2], *[1] * (maps.dim() - 2))
     found = F.relu((weights * maps).sum(1, keepdim=True)).float()
     size = tuple(items.shape[2:])
