@@ -6,7 +6,8 @@ numbers, 400,000 images). A regressor, taught on other sprites with the true fac
 256 samples are moved to -3, ..., 3 deviations along a direction; R2 is the share of a factor's variance, over samples
 and strengths, that the strength alone decides. For each factor the best of 8 directions is chosen by one half of the
 samples and judged by the other half. Random directions get the same choice of 8, five times over. Outcomes are files of
-bench/explain_cells/: `python -m bench.explain run` does the missing ones, `report` writes the section.
+bench/explain_cells/: `python -m bench.explain run` does the missing ones, `report` writes the section. Times of
+attribution and inversion are of the processor, on one thread.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from torch import Tensor, nn
 
 import augan
 from augan.core.files import read_json, write_json
-from augan.core.item import to_unit
+from augan.core.item import from_unit, to_unit
+from augan.core.pictures import save_sheet
 from augan.explain import (
     Direction,
     InversionConfig,
     decided_share,
     directions,
+    edit,
     integrated_gradients,
     invert,
     load_critic,
@@ -38,10 +41,12 @@ from augan.explain import (
     sanity,
     supervised,
 )
+from augan.explain.effects import STRENGTHS
 from augan.explain.players import Critic
 from bench.report import machine, table, write_section
 
 CELLS = Path(__file__).parent / "explain_cells"
+PICTURES = Path(__file__).parent.parent / "docs" / "images"
 SEEDS = (0, 1)
 SIDE, TRAINED, IMAGES, LATENT_SIZE = 16, 4_000, 400_000, 16
 FACTORS = ("left to right", "top to bottom", "size", "colour")
@@ -125,9 +130,9 @@ def found_directions(model: augan.Model, regressor: nn.Module) -> dict[str, Any]
 def attributed(critic: Critic, items: Tensor) -> dict[str, Any]:
     """Completeness of integrated gradients, and what is left of maps after weights are drawn anew."""
     baseline = items.mean(0)
-    began = time.perf_counter()
+    began = time.process_time()
     found = integrated_gradients(critic, items[:ATTRIBUTED], baseline)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
 
     def score_of(network: nn.Module) -> Callable[[Tensor], Tensor]:
         return Critic(network, conditional=False)
@@ -146,10 +151,14 @@ def attributed(critic: Critic, items: Tensor) -> dict[str, Any]:
 def inverted(model: augan.Model, images: Tensor) -> dict[str, Any]:
     """Inversion of training images together, and of one alone."""
     config = InversionConfig(candidates=CANDIDATES)
+    times = [time.process_time()]
     found = invert(model, images[:INVERTED], config=config).to_json()
-    alone = invert(model, images[:1], config=config).to_json()
-    del found["errors"], found["labels"]
-    return found | {"seconds_alone": alone["seconds"]}
+    times.append(time.process_time())
+    invert(model, images[:1], config=config)
+    times.append(time.process_time())
+    together, alone = np.diff(times).tolist()
+    kept = ("images", "mean_error", "mean_nearest_error", "better_than_nearest")
+    return {name: found[name] for name in kept} | {"seconds_per_image": together / INVERTED, "seconds_alone": alone}
 
 
 def play(seed: int) -> None:
@@ -158,30 +167,48 @@ def play(seed: int) -> None:
     if path.exists():
         return
     torch.set_num_threads(1)
-    regressor, fits = taught_regressor()
-    images, _ = sprites(TRAINED, seed=0)
     settings = [f"networks.latent_size={LATENT_SIZE}", "training.threads=1", "training.snapshots=2"]
-    began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        run = augan.train(images, images=IMAGES, out=Path(folder) / "run", settings=settings, seed=seed)
-        seconds = time.monotonic() - began
-        model, critic = augan.load(run.path), load_critic(run.path)
-        frechet = (run.quality() or {})["frechet"]
-    items = to_unit(images[: max(INVERTED, ATTRIBUTED)]).contiguous()
-    length = path_length(model)
-    document = {
-        "seed": seed,
-        "machine": machine(),
-        "training_seconds": seconds,
-        "frechet": frechet,
+        out = Path(folder) / "run"
+        run = augan.train(sprites(TRAINED, seed=0)[0], images=IMAGES, out=out, settings=settings, seed=seed)
+        document = {"seed": seed, "machine": machine(), **asked(run)}
+        if seed == SEEDS[0]:
+            draw(augan.load(run.path))
+    write_json(path, document)
+    print(document, flush=True)
+
+
+def asked(run: augan.Run) -> dict[str, Any]:
+    """What a run of sprites has learnt, in numbers."""
+    regressor, fits = taught_regressor()
+    items = to_unit(sprites(TRAINED, seed=0)[0][: max(INVERTED, ATTRIBUTED)]).contiguous()
+    model, critic = augan.load(run.path), load_critic(run.path)
+    length, rows = path_length(model), list(run.metrics())
+    return {
+        "training_seconds": rows[-1]["elapsed_sec"],
+        "images_per_sec": max(row["images_per_sec"] for row in rows if "images_per_sec" in row),
+        "frechet": (run.quality() or {})["frechet"],
         "regressor": fits,
         "r2": found_directions(model, regressor),
         "attribution": attributed(critic, items),
         "inversion": inverted(model, items),
         "path_length_pixels": [length.pixels, length.pixels_error],
     }
-    write_json(path, document)
-    print(document, flush=True)
+
+
+def draw(model: augan.Model) -> None:
+    """The pictures of docs/explain.md: a sample along the first directions, and six images inverted."""
+    latents = model.latents(3)[2:]
+    found = directions(model, "sefa", COUNT)[0]
+    rows = torch.stack([torch.cat([edit(model, latents, entry, amount) for amount in STRENGTHS]) for entry in found])
+    images = to_unit(sprites(TRAINED, seed=0)[0][:6]).contiguous()
+    made = invert(model, images)
+    sides = torch.stack([images, made.reconstructions, made.nearest])
+    for name, strip, names in (
+        ("directions", rows, [entry.name for entry in found]),
+        ("inversion", sides, ["image", "reconstruction", "nearest sample"]),
+    ):
+        save_sheet(PICTURES / f"explain-{name}.png", from_unit(strip.flatten(0, 1)), strip.shape[1], names)
 
 
 def report() -> None:
@@ -189,16 +216,15 @@ def report() -> None:
     found: list[dict[str, Any]] = [read_json(path) for path in sorted(CELLS.glob("*.json"))]
     if not found:
         return
-    longest = max(cell["training_seconds"] for cell in found)
     parts = [
-        f"On {found[0]['machine']}; one thread, {longest:.0f} s of training at most.",
+        f"On {found[0]['machine']}; one thread, other processes beside it.",
         " ".join((__doc__ or "").split()),
         "### Factors found\n\n"
         + table(["GAN", "directions", *FACTORS, f"R2 at {ENOUGH:g} or more"], _factor_rows(found)),
         "### Attribution and inversion\n\n" + table(*_check_table(found)),
-        "Correlations are Spearman's, of maps before and after all weights of the discriminator are drawn anew (means of "
-        "3 draws): signed integrated gradients, their sizes (which the difference from the baseline keeps alike in any "
-        "network), Grad-CAM. Errors of inversion are mean squared differences on the scale of -1 to 1.",
+        "Correlations are Spearman's, of maps before and after all weights of the discriminator are drawn anew (means "
+        "of 3 draws): signed integrated gradients, their sizes (which the difference from the baseline keeps alike in "
+        "any network), Grad-CAM. Errors of inversion are mean squared differences on the scale of -1 to 1.",
     ]
     write_section("explain", "What a GAN of known factors has learnt", "\n\n".join(parts))
 
@@ -232,6 +258,8 @@ def _check_table(found: list[dict[str, Any]]) -> tuple[list[str], list[list[str]
         "seconds of one image alone": lambda c: f"{c['inversion']['seconds_alone']:.2f}",
         "path length in pixels": lambda c: "{:.3f} ± {:.3f}".format(*c["path_length_pixels"]),
         "Fréchet distance of the GAN": lambda c: f"{c['frechet']:.2f}",
+        "seconds of training": lambda c: f"{c['training_seconds']:.0f}",
+        "images a second, the most": lambda c: f"{c['images_per_sec']:,.0f}",
     }
     return header, [[name, *(look(cell) for cell in found)] for name, look in looks.items()]
 

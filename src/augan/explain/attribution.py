@@ -121,7 +121,7 @@ def grad_cam(
     Raises:
         UserError: the network has no such layer, or none gives maps.
     """
-    layer = layer or last_maps(score, network, items[:1])
+    layer = layer or last_maps(score, network, items)
     modules = dict(network.named_modules())
     if layer not in modules:
         raise UserError(f"The network has no layer '{layer}'.")
@@ -222,7 +222,7 @@ def sanity(
     """
     found: dict[str, list[float]] = {"integrated_gradients": [], "integrated_gradients_size": [], "grad_cam": []}
     own = integrated_gradients(score_of(network), items, baseline, most_steps=256).values
-    layer = last_maps(score_of(network), network, items[:1])
+    layer = last_maps(score_of(network), network, items)
     cam = grad_cam(score_of(network), network, items, layer)
     for draw in range(draws):
         other = randomised(network, seed + draw)

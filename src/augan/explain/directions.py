@@ -171,7 +171,7 @@ def _named(
     codes = _codes(model, home, RANDOM_CODES, seed)
     result = []
     for number, (vector, share) in enumerate(zip(vectors, shares, strict=True), start=1):
-        one = (vector / vector.norm()).float()
+        one = (vector / vector.norm().clamp_min(1e-30)).float()
         one = one * one[one.abs().argmax()].sign()
         unit = 1.0 if home.place == "latent" else float((codes @ one).std())
         result.append(
@@ -191,12 +191,14 @@ def _codes(model: Model, home: Intake, count: int, seed: int) -> Float[Tensor, "
 def _principal(model: Model, home: Intake, count: int, seed: int) -> list[Direction]:
     codes = _codes(model, home, CODES, seed)
     values = codes if home.place == "style" else _first_activations(model, home, codes)
-    centred = (values - values.mean(0)).double()
-    u, s, _ = torch.linalg.svd(centred, full_matrices=False)
-    coordinates = u[:, :count] * s[:count]
-    shares = [float(part) for part in s[:count].square() / s.square().sum().clamp_min(1e-30)]
+    centred = values - values.mean(0)
+    squares, vectors = torch.linalg.eigh((centred @ centred.T).double())  # of samples, who are fewer than activations
+    squares, vectors = squares.flip(0).clamp_min(0), vectors.flip(1)
+    count = min(count, values.shape[1], len(squares) - 1)
+    places = vectors[:, :count] * squares[:count].sqrt()
+    shares = [float(part) for part in squares[:count] / squares.sum().clamp_min(1e-30)]
     # u_k = sum_j x_jk z_j / sum_j x_jk^2, the least-squares way back from coordinates to codes
-    back = (coordinates / coordinates.square().sum(0).clamp_min(1e-30)).T @ (codes - codes.mean(0)).double()
+    back = (places / places.square().sum(0).clamp_min(1e-30)).T @ (codes - codes.mean(0)).double()
     return _named(model, "pca", home, list(back), shares, seed)
 
 
@@ -214,10 +216,11 @@ def _first_activations(model: Model, home: Intake, latents: Tensor) -> Float[Ten
 
 
 def _linear_share(latents: Tensor, values: Tensor) -> float:
-    """R2 of the linear regression of values on latents, on the second half of the rows."""
+    """R2 of the linear regression of (some 256) values on latents, on the second half of the rows."""
     half = len(latents) // 2
     design = torch.cat([latents, torch.ones(len(latents), 1)], 1).double()
-    values = values.double()
+    chosen_ones = torch.linspace(0, values.shape[1] - 1, min(256, values.shape[1])).long()
+    values = values[:, chosen_ones].double()
     weights = torch.linalg.lstsq(design[:half], values[:half], driver="gelsd").solution
     rest = values[half:] - design[half:] @ weights
     total = (values[half:] - values[half:].mean(0)).square().sum()

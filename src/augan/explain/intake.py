@@ -7,7 +7,7 @@ given; so a user's own module, and items of any rank, are read in the same way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -183,15 +183,22 @@ def moved(model: Model, layers: tuple[str, ...], change: Callable[[Tensor], Tens
 def codes_of(
     model: Model, layer: str, latents: Float[Tensor, "n d"], labels: Int64[Tensor, " n"] | None
 ) -> Float[Tensor, "n k"]:
-    """What a layer of the generator is given for each latent, on the CPU."""
+    """What a layer of the generator is given for each latent, on the CPU; later layers are not run."""
     parts: list[Tensor] = []
 
     def keep(module: nn.Module, given: tuple[Any, ...]) -> None:
         parts.append(given[0].detach().flatten(1).float().cpu())
+        raise _SeenEnough
 
     hook = model.generator.get_submodule(layer).register_forward_pre_hook(keep)
     try:
-        decode(model, latents, labels)
+        for rows in torch.arange(len(latents)).split(AT_ONCE):
+            with suppress(_SeenEnough), torch.no_grad():
+                render(model, latents[rows], None if labels is None else labels[rows])
     finally:
         hook.remove()
     return torch.cat(parts)
+
+
+class _SeenEnough(Exception):
+    """Ends a run through a generator."""

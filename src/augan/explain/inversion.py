@@ -153,7 +153,7 @@ def invert(
 def _check(model: Model, images: Tensor, labels: Tensor | None) -> None:
     if not len(images):
         raise UserError("There are no images to invert.")
-    wanted = tuple(model.decode(model.latents(1), model.labels(1)).shape[1:])
+    wanted = tuple(decode(model, model.latents(1), model.labels(1)).shape[1:])
     if tuple(images.shape[1:]) != wanted:
         raise UserError(f"The images have shape {tuple(images.shape[1:])}, and the model makes {wanted}.")
     if labels is not None and not model.conditional:

@@ -18,6 +18,7 @@ from augan.data import Source, cache_folder
 from augan.explain.directions import Direction, write_directions
 from augan.explain.dissection import Masks
 from augan.explain.effects import Attribute, attributes_for
+from augan.explain.intake import decode
 from augan.explain.players import Critic, players
 from augan.explain.sections import SECTIONS
 from augan.explain.subject import Section, Subject
@@ -134,7 +135,7 @@ def _subject(
     space = None
     if real is not None:
         space = open_space("in-domain", real, real.key, cache_folder()).to(model.device)
-    made = model.decode(model.latents(2), model.labels(2))
+    made = decode(model, model.latents(2), model.labels(2))
     known = attributes_for(made.shape[1], made.dim() - 2)
     scores = {**known, **(attributes or {}), **_class_scores(model, real, space)}
     return Subject(
