@@ -2,7 +2,7 @@
 
 Sprites are squares on a dark ground, 16x16, with four factors drawn independently: place from left to right and from
 top to bottom, size, colour from blue to red. A GAN learns 4,000 of them without labels (recipe auto, latents of 16
-numbers, 400,000 images). A regressor, taught on other sprites with the true factors, reads factors off generated ones.
+numbers, at most 400,000 images). A regressor, taught on other sprites with the true factors, reads factors off generated ones.
 256 samples are moved to -3, ..., 3 deviations along a direction; R2 is the share of a factor's variance, over samples
 and strengths, that the strength alone decides. For each factor the best of 8 directions is chosen by one half of the
 samples and judged by the other half. Random directions get the same choice of 8, five times over. Outcomes are files of
@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 import augan
+from augan.checkpoint import find_checkpoint
 from augan.core.files import read_json, write_json
 from augan.core.item import from_unit, to_unit
 from augan.core.pictures import save_sheet
@@ -185,6 +186,7 @@ def asked(run: augan.Run) -> dict[str, Any]:
     model, critic = augan.load(run.path), load_critic(run.path)
     length, rows = path_length(model), list(run.metrics())
     return {
+        "images_seen": int(find_checkpoint(run.path).name),
         "training_seconds": rows[-1]["elapsed_sec"],
         "images_per_sec": max(row["images_per_sec"] for row in rows if "images_per_sec" in row),
         "frechet": (run.quality() or {})["frechet"],
@@ -258,6 +260,7 @@ def _check_table(found: list[dict[str, Any]]) -> tuple[list[str], list[list[str]
         "seconds of one image alone": lambda c: f"{c['inversion']['seconds_alone']:.2f}",
         "path length in pixels": lambda c: "{:.3f} ± {:.3f}".format(*c["path_length_pixels"]),
         "Fréchet distance of the GAN": lambda c: f"{c['frechet']:.2f}",
+        "images seen": lambda c: f"{c['images_seen']:,}",
         "seconds of training": lambda c: f"{c['training_seconds']:.0f}",
         "images a second, the most": lambda c: f"{c['images_per_sec']:,.0f}",
     }

@@ -9,18 +9,16 @@ from augan.explain.attribution import (
     rank_correlation,
     sanity,
 )
-from augan.explain.directions import (
-    METHODS,
+from augan.explain.direction import (
     Direction,
     chosen,
     coordinates,
-    directions,
     edit,
     load_directions,
     on_layers,
     save_directions,
-    supervised,
 )
+from augan.explain.directions import METHODS, directions
 from augan.explain.dissection import Unit, dissect, layers_with_maps
 from augan.explain.effects import (
     ATTRIBUTES,
@@ -46,6 +44,7 @@ from augan.explain.model import OpenModel
 from augan.explain.page import Explanation, explain
 from augan.explain.players import Critic, load_critic, players
 from augan.explain.story import Story, story
+from augan.explain.supervised import learnt, supervised
 
 __all__ = [
     "ATTRIBUTES",
@@ -76,6 +75,7 @@ __all__ = [
     "invert",
     "last_maps",
     "layers_with_maps",
+    "learnt",
     "load_critic",
     "load_directions",
     "nearest_real",

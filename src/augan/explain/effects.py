@@ -12,7 +12,7 @@ from torch import Tensor
 
 from augan.checkpoint import Model
 from augan.core.errors import UserError
-from augan.explain.directions import Direction, coordinates, edit
+from augan.explain.direction import Direction, coordinates, edit
 from augan.explain.intake import decode
 
 Attribute = Callable[[Tensor], Tensor]
@@ -108,8 +108,11 @@ def deviations(
     model: Model, attributes: Mapping[str, Attribute], *, count: int = 500, seed: int = 0
 ) -> Float[np.ndarray, " a"]:
     """Deviation of each attribute over samples: the unit of effects."""
-    items = decode(model, model.latents(count, seed), model.labels(count))
-    return np.array([_values(name, attribute, items).std() for name, attribute in attributes.items()])
+    latents, labels, rows = model.latents(count, seed), model.labels(count), []
+    for part in torch.arange(count).split(64):
+        items = decode(model, latents[part], None if labels is None else labels[part])
+        rows.append(np.stack([_values(name, attribute, items) for name, attribute in attributes.items()]))
+    return np.concatenate(rows, 1).std(1)
 
 
 def effect_sizes(found: Float[np.ndarray, "n s a"], units: Float[np.ndarray, " a"]) -> Float[np.ndarray, " a"]:

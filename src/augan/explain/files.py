@@ -19,7 +19,8 @@ from augan.core.item import ItemSpec, from_unit
 from augan.core.pictures import save_sheet, sheet, to_pillow
 from augan.data.decode import SUFFIXES, Unreadable, decode
 from augan.data.policy import Plan, convert, to_levels
-from augan.explain.directions import METHODS, Direction, chosen, directions, edit, load_directions
+from augan.explain.direction import Direction, chosen, edit, load_directions
+from augan.explain.directions import METHODS, directions
 from augan.explain.drawing import coloured, stills
 from augan.explain.inversion import Inversion
 

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from augan.checkpoint import Model
 from augan.core.item import to_unit
-from augan.explain.directions import Direction, directions, edit, supervised
+from augan.explain.direction import Direction, edit
+from augan.explain.directions import directions
 from augan.explain.inversion import Inversion, InversionConfig, invert
+from augan.explain.supervised import supervised
 
 
 class OpenModel(Model):

@@ -15,7 +15,7 @@ from augan.core.files import atomic_folder, require_absent, write_json, write_te
 from augan.core.page import notes, page
 from augan.core.version import __version__
 from augan.data import Source, cache_folder
-from augan.explain.directions import Direction, write_directions
+from augan.explain.direction import Direction, write_directions
 from augan.explain.dissection import Masks
 from augan.explain.effects import Attribute, attributes_for
 from augan.explain.intake import decode

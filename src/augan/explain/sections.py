@@ -22,7 +22,8 @@ from augan.explain.attribution import (
     sanity,
     sureness,
 )
-from augan.explain.directions import Direction, directions, edit, supervised
+from augan.explain.direction import Direction, edit
+from augan.explain.directions import directions
 from augan.explain.dissection import dissect, layers_with_maps
 from augan.explain.drawing import class_points, coloured, curve, embedded, heat, signed, stills, strips
 from augan.explain.effects import STRENGTHS, specificity, with_effects
@@ -30,12 +31,13 @@ from augan.explain.geometry import TRUNCATIONS, class_map, interpolations, neare
 from augan.explain.intake import decode
 from augan.explain.story import story
 from augan.explain.subject import Section, Subject
+from augan.explain.supervised import learnt
 
 FOUND = ("sefa", "pca", "jacobian")
 SHOWN = 8
 ATTRIBUTED = 6
 TESTED = 4
-JUDGED = 512
+JUDGED = 256
 REAL_FEATURES = 2_000
 
 
@@ -48,11 +50,8 @@ def direction_section(subject: Subject) -> Section:
         known = {entry.name for entry in found}
         found += [entry for entry in some if entry.name not in known]  # what fell back is there already
         remarks += said
-    for name, score in subject.scores.items():
-        try:
-            found.append(supervised(subject.model, score, name, seed=subject.seed))
-        except UserError as reason:
-            remarks.append(str(reason))
+    some, said = learnt(subject.model, subject.scores, seed=subject.seed)
+    found, remarks = found + some, remarks + said
     found = with_effects(subject.model, found, subject.attributes, seed=subject.seed)
     control = [abs(value) for entry in found if entry.method == "random" for value in entry.effects.values()]
     largest_by_chance = max(control)

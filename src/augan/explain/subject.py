@@ -16,7 +16,7 @@ from augan.checkpoint import Model, Run
 from augan.core.item import to_unit
 from augan.core.rng import numpy_stream
 from augan.data import Source
-from augan.explain.directions import Direction
+from augan.explain.direction import Direction
 from augan.explain.dissection import Masks
 from augan.explain.effects import Attribute
 from augan.explain.players import Critic
