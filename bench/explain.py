@@ -2,12 +2,12 @@
 
 Sprites are squares on a dark ground, 16x16, with four factors drawn independently: place from left to right and from
 top to bottom, size, colour from blue to red. A GAN learns 4,000 of them without labels (recipe auto, latents of 16
-numbers, at most 400,000 images). A regressor, taught on other sprites with the true factors, reads factors off generated ones.
-256 samples are moved to -3, ..., 3 deviations along a direction; R2 is the share of a factor's variance, over samples
-and strengths, that the strength alone decides. For each factor the best of 8 directions is chosen by one half of the
-samples and judged by the other half. Random directions get the same choice of 8, five times over. Outcomes are files of
-bench/explain_cells/: `python -m bench.explain run` does the missing ones, `report` writes the section. Times of
-attribution and inversion are of the processor, on one thread.
+numbers, a run of 400,000 images). A regressor, taught on other sprites with the true factors, reads factors off
+generated ones. 256 samples are moved to -3, ..., 3 deviations along a direction; R2 is the share of a factor's
+variance, over samples and strengths, that the strength alone decides. For each factor the best of 8 directions is
+chosen by one half of the samples and judged by the other half. Random directions get the same choice of 8, five times
+over. Outcomes are files of bench/explain_cells/: `python -m bench.explain run` does the missing ones, `report` writes
+the section. Times of attribution and inversion are of the processor, on one thread.
 """
 
 from __future__ import annotations

@@ -285,3 +285,16 @@ def test_films_are_explained(tmp_path: Path) -> None:
     found = explain.explain(model, out=tmp_path / "film", count=2)
     assert {"directions", "geometry"} <= set(found.data)
     Image.open(tmp_path / "film" / "interpolations.png").load()
+
+
+def test_a_translation_tells_its_story(tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 1), dtype=np.uint8)
+    few = ["width=8", "patch_width=8", "snapshots=1", "held_out=2", "threads=1"]
+    run = augan.translate.train(pictures, 255 - pictures, paired=True, images=6, out=tmp_path / "run", settings=few)
+    result = call("explain", run.path, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["story"]["sheets"]
+    assert "no latents" in found["omitted"]["directions"]
+    assert (run.path / "explain" / "index.html").exists()
+    assert "exists already" in refused("explain", run.path)

@@ -43,11 +43,12 @@ def explain(
         return
     for name, reason in found.data["omitted"].items():
         say(screen, f"left out: {name}: {escape(reason)}")
-    say(screen, f"The page is [bold]{escape(str(found.out / 'index.html'))}[/bold]. Next:")
-    say(
-        screen,
-        f"  augan edit {escape(shlex.quote(str(run)))} LATENTS --direction {found.directions[0].name} --out edit.png",
-    )
+    say(screen, f"The page is [bold]{escape(str(found.out / 'index.html'))}[/bold]")
+    if found.directions:
+        say(screen, "Next, on an image of your own:")
+        say(screen, f"  augan invert {escape(shlex.quote(str(run)))} IMAGE --out inverted/")
+        first = f"--direction {found.directions[0].name} --strength -2,0,2"
+        say(screen, f"  augan edit {escape(shlex.quote(str(run)))} inverted/ {first} --out edit.png")
 
 
 def invert(

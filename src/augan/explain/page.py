@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from augan import data as datasets
-from augan.checkpoint import Model, Run
+from augan.checkpoint import Model, Run, find_checkpoint
 from augan.core.errors import UserError
-from augan.core.files import atomic_folder, require_absent, write_json, write_text
+from augan.core.files import atomic_folder, read_json, require_absent, write_json, write_text
 from augan.core.page import notes, page
 from augan.core.version import __version__
 from augan.data import Source, cache_folder
@@ -20,7 +20,7 @@ from augan.explain.dissection import Masks
 from augan.explain.effects import Attribute, attributes_for
 from augan.explain.intake import decode
 from augan.explain.players import Critic, players
-from augan.explain.sections import SECTIONS
+from augan.explain.sections import SECTIONS, story_of
 from augan.explain.subject import Section, Subject
 from augan.metrics import FeatureSpace, InDomainSpace, open_space
 
@@ -73,32 +73,52 @@ def explain(
     """
     folder = _folder(target, out)
     require_absent(folder)
+    if (kind := _kind(target, which)) != "image":
+        run = _run_of(Path(str(target)))
+        reason = f"A {kind} has no latents and no discriminator of whole images to ask."
+        told = [] if run is None else [story_of(run)]
+        omitted = {name: reason for name in SECTIONS if not told or name != "story"}
+        return _write(folder, told, omitted, {"target": str(target), "generator": None, "seed": seed})
     subject = _subject(target, data, critic, attributes, masks, count, which, device, seed)
     sections, omitted = [], {}
     for name, ask in SECTIONS.items():
         tell(name)
         try:
             sections.append(ask(subject))
-        except UserError as reason:
-            omitted[name] = str(reason)
-    document = {
-        "augan": __version__,
+        except UserError as error:
+            omitted[name] = str(error)
+    about = {
         "target": str(target) if isinstance(target, str | Path) else "model",
         "generator": subject.model.hash,
         "real": None if subject.real is None else {"name": subject.real.name, "key": subject.real.key},
         "features": None if subject.space is None else {"name": subject.space.name, "hash": subject.space.hash},
         "seed": seed,
-        "omitted": omitted,
-    } | {section.name: section.data for section in sections}
+    }
+    return _write(folder, sections, omitted, about)
+
+
+def _write(folder: Path, sections: list[Section], omitted: dict[str, str], about: dict[str, Any]) -> Explanation:
+    """The folder, whole or not at all."""
+    document = {"augan": __version__, **about, "omitted": omitted}
+    document |= {section.name: section.data for section in sections}
     found = tuple(direction for section in sections for direction in section.directions)
     with atomic_folder(folder) as temporary:
         write_json(temporary / "explanation.json", document)
-        write_directions(found, temporary)
+        if found:
+            write_directions(found, temporary)
         for section in sections:
             for file, image in section.pictures.items():
                 image.save(temporary / file)
         write_text(temporary / "index.html", _html(document, sections, omitted))
     return Explanation(folder, document, found)
+
+
+def _kind(target: Path | str | Model, which: str) -> str:
+    """What a checkpoint holds: image, for generators, or another kind of model."""
+    if isinstance(target, Model):
+        return "image"
+    contract = read_json(find_checkpoint(Path(target), which) / "model.json")
+    return str(contract.get("kind", "image")) if isinstance(contract, dict) else "image"
 
 
 def _folder(target: Path | str | Model, out: Path | str | None) -> Path:
@@ -204,7 +224,8 @@ def _html(document: dict[str, Any], sections: list[Section], omitted: dict[str, 
     parts.append(notes([f"{name} is left out: {reason}" for name, reason in omitted.items()]))
     for section in sections:
         parts += [f'<h2 id="{section.name}">{escape(section.title)}</h2>', section.html]
-    made = f"augan {document['augan']}, generator {document['generator'][:16]}, seed {document['seed']}"
-    space = document["features"]
+    generator = "" if document["generator"] is None else f", generator {document['generator'][:16]}"
+    made = f"augan {document['augan']}{generator}, seed {document['seed']}"
+    space = document.get("features")
     parts.append(f"<p class=soft>{escape(made)}{'' if space is None else escape(f', features {space}')}.</p>")
     return page(title, parts)

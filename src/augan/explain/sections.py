@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from augan.checkpoint import Run
 from augan.core.errors import UserError
 from augan.core.page import notes, table
 from augan.core.pictures import sheet
@@ -312,7 +313,12 @@ def story_section(subject: Subject) -> Section:
     """How samples of the same latents changed, and what the run saw and did."""
     if subject.run is None:
         raise UserError("There is no run folder beside this model.")
-    found = story(subject.run)
+    return story_of(subject.run)
+
+
+def story_of(run: Run) -> Section:
+    """The same for a run of any kind."""
+    found = story(run)
     parts: list[str] = []
     if found.distances:
         parts.append("<p>Fréchet distance over images seen:</p>" + curve(found.distances, "Fréchet distance"))

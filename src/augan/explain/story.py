@@ -16,7 +16,8 @@ class Story:
     """What a run folder says about its training.
 
     Attributes:
-        sheets: (images seen, file) of at most six sheets, from the first to the last; all are of the same latents.
+        sheets: (images seen, file) of at most six moments, from the first to the last; all are of the same latents, or
+            of a translation's same images, one for each direction.
         health: (images seen, word) each time the word of the health rules changed.
         acts: (images seen, what) the run did about itself.
         distances: (images seen, Fréchet distance) of each measure.
@@ -55,8 +56,11 @@ def story(run: Run) -> Story:
             acts.append((seen, str(row["act"])))
         if isinstance(row.get("quality"), dict) and "frechet" in row["quality"]:
             distances.append((seen, float(row["quality"]["frechet"])))
-    files = sorted((int(path.stem), path) for path in (run.path / "samples").glob("*.png") if path.stem.isdigit())
-    if len(files) > MOST_SHEETS:
-        places = [round(k * (len(files) - 1) / (MOST_SHEETS - 1)) for k in range(MOST_SHEETS)]
-        files = [files[place] for place in places]
-    return Story(tuple(files), tuple(health), tuple(acts), tuple(distances), seen)
+    names = [(path.stem.partition("-")[0], path) for path in sorted((run.path / "samples").glob("*.png"))]
+    files = [(int(number), path) for number, path in names if number.isdigit()]
+    marks = sorted({number for number, _ in files})
+    if len(marks) > MOST_SHEETS:
+        marks = [marks[round(k * (len(marks) - 1) / (MOST_SHEETS - 1))] for k in range(MOST_SHEETS)]
+    return Story(
+        tuple(entry for entry in files if entry[0] in marks), tuple(health), tuple(acts), tuple(distances), seen
+    )
