@@ -184,9 +184,10 @@ def asked(run: augan.Run) -> dict[str, Any]:
     regressor, fits = taught_regressor()
     items = to_unit(sprites(TRAINED, seed=0)[0][: max(INVERTED, ATTRIBUTED)]).contiguous()
     model, critic = augan.load(run.path), load_critic(run.path)
-    length, rows = path_length(model), list(run.metrics())
+    length, seen = path_length(model), int(find_checkpoint(run.path).name)
+    rows = [row for row in run.metrics() if row["images_seen"] <= seen]
     return {
-        "images_seen": int(find_checkpoint(run.path).name),
+        "images_seen": seen,
         "training_seconds": rows[-1]["elapsed_sec"],
         "images_per_sec": max(row["images_per_sec"] for row in rows if "images_per_sec" in row),
         "frechet": (run.quality() or {})["frechet"],

@@ -77,7 +77,7 @@ def integrated_gradients(
     if start.shape != items.shape[1:]:
         raise UserError(f"The baseline has shape {tuple(start.shape)}, and items {tuple(items.shape[1:])}.")
     with torch.no_grad():
-        change = (score(items) - score(start.expand_as(items).contiguous())).double()
+        change = (score(items) - score(start.expand_as(items).contiguous())).cpu().double()
     values = torch.zeros_like(items)
     error = torch.full((len(items),), torch.inf, dtype=torch.float64)
     taken = np.zeros(len(items), dtype=np.int64)
@@ -85,20 +85,20 @@ def integrated_gradients(
     while steps <= most_steps and bool((error > tolerance).any()):
         for row in torch.nonzero(error > tolerance).flatten().tolist():
             values[row] = _along(score, items[row], start, steps)
-            total = values[row].double().sum()
-            error[row] = ((total - change[row]).abs() / change[row].abs().clamp_min(LEAST_CHANGE)).cpu()
+            total = values[row].cpu().double().sum()
+            error[row] = (total - change[row]).abs() / change[row].abs().clamp_min(LEAST_CHANGE)
             taken[row] = steps
         steps *= 2
-    return Attribution(values.cpu(), change.cpu(), error, taken)
+    return Attribution(values.cpu(), change, error, taken)
 
 
 def _along(score: Score, item: Tensor, start: Tensor, steps: int) -> Tensor:
-    total = torch.zeros_like(item, dtype=torch.float64)
+    total = torch.zeros(item.shape, dtype=torch.float64)
     shares = (torch.arange(steps, device=item.device) + 0.5) / steps
     for part in shares.split(AT_ONCE):
         points = start + part.view(-1, *[1] * item.dim()) * (item - start)
-        total += _gradient(score, points).double().sum(0)
-    return (total / steps * (item - start)).to(item.dtype)
+        total += _gradient(score, points).cpu().double().sum(0)
+    return (total / steps * (item - start).cpu()).to(item.dtype).to(item.device)
 
 
 def _gradient(score: Score, items: Tensor) -> Tensor:
@@ -193,13 +193,13 @@ def rank_correlation(a: Float[Tensor, "n ..."], b: Float[Tensor, "n ..."]) -> Fl
     """Spearman's correlation of each item's values in a and in b; 0 where all are equal."""
 
     def ranks(values: Tensor) -> Tensor:
-        result = values.flatten(1).argsort(1).argsort(1).double()
+        result = values.flatten(1).argsort(1).argsort(1).cpu().double()
         return result - result.mean(1, keepdim=True)
 
     x, y = ranks(a), ranks(b)
     flat = (a.flatten(1).std(1) == 0) | (b.flatten(1).std(1) == 0)
     correlation = (x * y).sum(1) / (x.square().sum(1) * y.square().sum(1)).sqrt().clamp_min(1e-30)
-    return torch.where(flat.cpu(), 0.0, correlation.cpu()).numpy()
+    return torch.where(flat.cpu(), 0.0, correlation).numpy()
 
 
 def sanity(
@@ -236,5 +236,5 @@ def sanity(
 @torch.no_grad()
 def sureness(score: Score, items: Float[Tensor, "n ..."]) -> Float[np.ndarray, " n"]:
     """Scores of items, some at a time."""
-    parts = [score(part).double().cpu() for part in items.split(AT_ONCE)]
+    parts = [score(part).cpu().double() for part in items.split(AT_ONCE)]
     return torch.cat(parts).numpy() if parts else np.empty(0)

@@ -181,14 +181,14 @@ def _embedding(model: Model, classes: int) -> Float[np.ndarray, "k e"] | None:
     """Rows of an embedding of the classes, or what a layer makes of the classes as unit vectors."""
     for module in model.generator.modules():
         if isinstance(module, torch.nn.Embedding) and module.num_embeddings == classes:
-            return module.weight.double().cpu().numpy()
+            return module.weight.cpu().double().numpy()
     labels = model.labels(PROBES)
     for call in record(model, model.latents(PROBES), labels):
         given = call.value.flatten(1).cpu()
         if labels is not None and given.shape[1] == classes:
             units = torch.nn.functional.one_hot(labels, classes).to(given.dtype)
             if given.shape == units.shape and torch.equal(given, units):
-                return call.module(torch.eye(classes, device=call.value.device)).double().cpu().numpy()
+                return call.module(torch.eye(classes, device=call.value.device)).cpu().double().numpy()
     return None
 
 

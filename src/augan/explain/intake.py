@@ -152,13 +152,13 @@ def _matrix(call: Call, size: int) -> Float[Tensor, "k d"] | None:
     """
     shape = call.value.shape[1:]
     zero = torch.zeros(1, *shape, device=call.value.device, dtype=call.value.dtype)
-    offset = call.module(zero).double()
+    offset = call.module(zero).cpu().double()
     units = torch.eye(zero.numel(), device=zero.device, dtype=zero.dtype)[:size].reshape(size, *shape)
-    rows = torch.cat([(call.module(part).double() - offset).flatten(1) for part in units.split(AT_ONCE)])
+    rows = torch.cat([(call.module(part).cpu().double() - offset).flatten(1) for part in units.split(AT_ONCE)])
     probe = call.value.clone()
     probe.flatten(1)[:, size:] = 0
-    expected = probe.flatten(1)[:, :size].double() @ rows
-    got = (call.module(probe).double() - offset).flatten(1)
+    expected = probe.flatten(1)[:, :size].cpu().double() @ rows
+    got = (call.module(probe).cpu().double() - offset).flatten(1)
     if (got - expected).norm() > SAME * got.norm().clamp_min(1e-12):
         return None
     return rows.T.cpu()
