@@ -63,7 +63,8 @@ def explain(
         critic: a discriminator for a `target` that is a model.
         attributes: functions of items (n, c, ...) in [-1, 1] to (n,) numbers, on which effects are measured and for
             which directions are looked for, beside those that any picture has.
-        masks: functions of items to truth values (n, ...) of their places, for dissection.
+        masks: functions of items to truth values (n, ...) of their places, for dissection; of items with four channels,
+            what is opaque, if none are given.
         count: directions of each method.
         which: 'best' or 'last' checkpoint of a run.
         tell: hears which part is being made.
@@ -167,7 +168,7 @@ def _subject(
         missing=missing,
         attributes={**known, **(attributes or {})},
         scores=scores,
-        masks=masks or {},
+        masks=masks or ({"opaque": lambda items: items[:, 3] > 0} if made.shape[1] == 4 else {}),
         count=count,
         seed=seed,
     )
