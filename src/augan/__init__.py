@@ -22,7 +22,7 @@ from augan.core.version import __version__
 prepare_environment()
 
 if TYPE_CHECKING:
-    from augan import translate
+    from augan import explain, translate
     from augan.api import augment, compare_runs, doctor, evaluate, generate, inspect, load, open, train
     from augan.augment import lift  # type: ignore[no-redef]
     from augan.checkpoint import Model, Run
@@ -57,6 +57,7 @@ __all__ = [
     "compare_runs",
     "doctor",
     "evaluate",
+    "explain",
     "generate",
     "inspect",
     "lift",
@@ -68,8 +69,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "translate":
-        return import_module("augan.translate")
+    if name in ("explain", "translate"):
+        return import_module(f"augan.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'augan' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)

@@ -24,6 +24,7 @@ from augan.core.errors import Interrupted, UserError
 from augan.core.files import require_absent
 from augan.core.world import World, join
 from augan.data import Source, class_counts, inspect, open
+from augan.explain import OpenModel
 from augan.game import Objective
 from augan.metrics import Evaluation
 from augan.recipes import Budget, recipe_config
@@ -271,9 +272,9 @@ def new_run_folder(name: str, under: Path = RUNS) -> Path:
     return under / f"{name}-{number}"
 
 
-def load(run: Path | str, *, generator: nn.Module | None = None, which: str = "best", device: str = "cpu") -> Model:
+def load(run: Path | str, *, generator: nn.Module | None = None, which: str = "best", device: str = "cpu") -> OpenModel:
     """The model of a run folder or checkpoint folder; see `augan.checkpoint.load_model`."""
-    return load_model(run, generator=generator, which=which, device=device)
+    return OpenModel.of(load_model(run, generator=generator, which=which, device=device))
 
 
 def augment(

@@ -13,6 +13,7 @@ from rich.markup import escape
 from augan.cli.augmentation import augment, lift
 from augan.cli.comparing import compare
 from augan.cli.errors import AuganGroup
+from augan.cli.explanation import edit, explain, invert
 from augan.cli.options import (
     Data,
     Device,
@@ -345,6 +346,21 @@ def doctor(
 
 app.command(epilog=examples("augan lift photos/ --minutes 2", "augan lift photos/ --cells study/ --json"))(lift)
 app.add_typer(translate_app, name="translate")
+app.command(epilog=examples("augan explain runs/mine", "augan explain runs/mine --data photos/ --out explained/"))(
+    explain
+)
+app.command(
+    epilog=examples(
+        "augan invert runs/mine photo.png --out inverted/",
+        "augan invert runs/mine photos/ --out inverted/ --restarts 8 --steps 400",
+    )
+)(invert)
+app.command(
+    epilog=examples(
+        "augan edit runs/mine inverted/ --direction 1 --strength 2 --out edited.png",
+        "augan edit runs/mine inverted/latents.npz --direction pca-3 --strength -3,-1,0,1,3 --out edited.npz",
+    )
+)(edit)
 
 
 @app.command(epilog=examples("augan runs", "augan runs experiments/ --json"))
