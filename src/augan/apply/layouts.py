@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from augan.apply.generate import NpzWriter, write_array
 from augan.core.errors import UserError
 from augan.core.files import (
     atomic_file,
@@ -26,6 +25,7 @@ from augan.core.files import (
     write_json,
 )
 from augan.core.item import ItemSpec
+from augan.core.npz import NpzWriter, write_array
 from augan.core.pictures import to_pillow
 from augan.data import Origin, Source, npz_keys, printable, stored_images
 

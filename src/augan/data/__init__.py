@@ -7,7 +7,9 @@ from augan.data.inspect import DataReport, inspect
 from augan.data.listing import printable
 from augan.data.loader import Batch, IndexStream, Loader
 from augan.data.opening import open
+from augan.data.sounds import SoundReading
 from augan.data.source import ArraySource, Origin, Sizes, Source, SubsetSource, class_counts, subset
+from augan.data.spectrograms import as_pictures, picture_item, to_pictures
 
 __all__ = [
     "ArraySource",
@@ -17,9 +19,11 @@ __all__ = [
     "Loader",
     "Origin",
     "Sizes",
+    "SoundReading",
     "Source",
     "StoredArray",
     "SubsetSource",
+    "as_pictures",
     "cache_folder",
     "class_counts",
     "demo_digits",
@@ -27,8 +31,10 @@ __all__ = [
     "inspect",
     "npz_keys",
     "open",
+    "picture_item",
     "printable",
     "stored_images",
     "subset",
+    "to_pictures",
     "write_folder",
 ]
