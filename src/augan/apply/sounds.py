@@ -47,7 +47,7 @@ def sound_writer(model: Model, path: Path) -> Callable[..., None]:
     }
     if path.suffix.lower() not in writers:
         raise UserError(
-            f"Cannot write sounds as '{path.suffix}'. Use .wav, .flac, .ogg, .npz, .png, or a folder name without a dot."
+            f"Sounds cannot be written as '{path.suffix}'. Use .wav, .flac, .ogg, .npz, .png, or a folder name."
         )
     return writers[path.suffix.lower()]
 

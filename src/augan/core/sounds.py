@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import wave
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,9 @@ class SoundSpec:
     """How a sound is stored.
 
     A spectrogram holds 20 log10 of magnitudes of the short-time Fourier transform (window of Hann, `n_fft` samples, a
-    frame every `hop`), with a sine of full scale at 0 dB: `floor_db` is 0 and `top_db` is 255. Row 0 is the lowest
-    frequency, the highest one (Nyquist's) is left out; column t is centred at sample t * hop. A waveform is 16 bits.
+    frame every `hop`), with a sine of full scale at 0 dB: `floor_db` is 0 and `top_db` is 255. The last row is the
+    lowest frequency, and the highest one (Nyquist's) is left out; column t is centred at sample t * hop. A waveform is
+    of 16 bits.
 
     Attributes:
         rate_hz: samples a second; samples: of one item, shorter sounds are followed by silence.
@@ -139,7 +141,7 @@ def encode(waves: Waves, spec: SoundSpec) -> np.ndarray:
         return np.ascontiguousarray(levels.movedim(1, -1)[:, None].numpy())
     flat = stft(waves.flatten(0, 1), spec.n_fft, spec.hop).abs()[:, : spec.bins, : spec.frames]
     levels = levels_of(flat, spec).round().to(torch.uint8).unflatten(0, waves.shape[:2])
-    return np.ascontiguousarray(levels.movedim(1, -1).numpy())
+    return np.ascontiguousarray(levels.movedim(1, -1).flip(1).numpy())
 
 
 def decode(items: UInt8[np.ndarray, "b h w c"] | Int16[np.ndarray, "b h w c"], spec: SoundSpec) -> Waves:
@@ -147,31 +149,20 @@ def decode(items: UInt8[np.ndarray, "b h w c"] | Int16[np.ndarray, "b h w c"], s
     values = torch.from_numpy(items).movedim(-1, 1).float()
     if spec.form == "waveform":
         return (values / FULL_SCALE).clamp(-1, 1).flatten(2)
-    magnitudes = magnitudes_of(values, spec).flatten(0, 1)
+    magnitudes = magnitudes_of(values, spec).flip(2).flatten(0, 1)
     whole = F.pad(magnitudes, (0, 1, 0, 1))  # the last frame and Nyquist's row, which were left out
     waves = griffin_lim(whole, spec.n_fft, spec.hop, spec.samples)
     return waves.clamp(-1, 1).unflatten(0, (len(items), -1))
 
 
 def pictures_of(items: np.ndarray, spec: SoundSpec) -> UInt8[np.ndarray, "b h w c"]:
-    """Items as pictures to look at: spectrograms with high frequencies at the top, stereo side by side."""
-    if spec.form == "waveform":
-        viewed = spectrogram_spec(spec)
-        items, spec = encode(decode(items, spec), viewed), viewed
-    upright = items[:, ::-1]
-    return np.ascontiguousarray(np.concatenate([upright[..., c : c + 1] for c in range(items.shape[3])], axis=2))
+    """Items as pictures to look at: spectrograms, and of waveforms those that they have."""
+    return encode(decode(items, spec), spectrogram_spec(spec)) if spec.form == "waveform" else items
 
 
-def spectrogram_spec(spec: SoundSpec, floor_db: float | None = None, top_db: float | None = None) -> SoundSpec:
-    """The spectrogram of the same sounds; 80 dB below full scale unless said otherwise."""
-    return SoundSpec(
-        rate_hz=spec.rate_hz,
-        samples=spec.samples,
-        n_fft=spec.n_fft,
-        hop=spec.hop,
-        floor_db=spec.floor_db if floor_db is None else floor_db,
-        top_db=spec.top_db if top_db is None else top_db,
-    )
+def spectrogram_spec(spec: SoundSpec) -> SoundSpec:
+    """The spectrogram of the same sounds."""
+    return replace(spec, form="spectrogram")
 
 
 def window_for(rate_hz: int) -> tuple[int, int]:
@@ -188,7 +179,7 @@ def window_for(rate_hz: int) -> tuple[int, int]:
 
 
 def resample(waves: Float[Tensor, "n samples"], rate_hz: int, wanted_hz: int) -> Float[Tensor, "n resampled"]:
-    """Waveforms at another rate, by a sinc filter with a window of Hann, one phase of it for each new sample of a period.
+    """Waveforms at another rate, by a sinc filter with a window of Hann.
 
     ceil(samples * wanted / rate) samples; frequencies above 0.945 of the lower Nyquist frequency go.
     """
@@ -216,9 +207,9 @@ def to_int16(wave_: Float[np.ndarray, "c samples"]) -> Int16[np.ndarray, "sample
     return np.ascontiguousarray((np.clip(wave_, -1, 1) * FULL_SCALE).round().astype(np.int16).T)
 
 
-def write_wav(path: Path, wave_: Float[np.ndarray, "c samples"], rate_hz: int) -> None:
+def write_wav(path: Path | BytesIO, wave_: Float[np.ndarray, "c samples"], rate_hz: int) -> None:
     """A waveform in [-1, 1] as a 16-bit .wav file."""
-    with wave.open(str(path), "wb") as file:
+    with wave.open(str(path) if isinstance(path, Path) else path, "wb") as file:
         file.setnchannels(wave_.shape[0])
         file.setsampwidth(2)
         file.setframerate(rate_hz)

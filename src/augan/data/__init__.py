@@ -6,7 +6,7 @@ from augan.data.demo import demo_digits, imbalanced, write_folder
 from augan.data.inspect import DataReport, inspect
 from augan.data.listing import printable
 from augan.data.loader import Batch, IndexStream, Loader
-from augan.data.opening import open
+from augan.data.opening import open, open_like
 from augan.data.sounds import SoundReading
 from augan.data.source import ArraySource, Origin, Sizes, Source, SubsetSource, class_counts, subset
 from augan.data.spectrograms import as_pictures, picture_item, to_pictures
@@ -31,6 +31,7 @@ __all__ = [
     "inspect",
     "npz_keys",
     "open",
+    "open_like",
     "picture_item",
     "printable",
     "stored_images",

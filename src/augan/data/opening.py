@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from augan.core.errors import UserError, unknown_name
+from augan.core.item import ItemSpec
 from augan.data.arrays import Images, as_images, open_npy, open_npz
 from augan.data.build import Input, Options, Progress, build, safe_name
 from augan.data.cache import Cache, cache_folder, fingerprint_of
@@ -154,6 +155,19 @@ def open(
     if found.kind == "sound":
         return build_sounds(found, options, sound or SoundReading(), store, progress)
     return build(found, options, store, progress)
+
+
+def open_like(data: Any, item: ItemSpec, **options: Any) -> Source:
+    """Opens `data` at the size of other items; sounds are stored exactly as those are.
+
+    Raises:
+        UserError: see `open`.
+    """
+    if item.sound is None or (isinstance(data, Source) and not isinstance(data, (str, Path))):
+        size = None if item.sound is not None else f"{item.height}x{item.width}"
+        return open(data, size=size, **options)
+    reading = SoundReading(like=item.sound, channels=item.channels)
+    return open(data, kind="sound", sound=reading, **options)
 
 
 def _find_shards(data: Any, store: Cache) -> Shards | None:

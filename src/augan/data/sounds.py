@@ -28,7 +28,7 @@ from augan.data.feed import ImageFeed
 from augan.data.labels import encode_labels
 from augan.data.source import ArraySource, Origin
 
-VERSION = 1
+VERSION = 2
 QUANTILE = 0.9
 FRAMES_STEP, LEAST_FRAMES, MOST_FRAMES = 16, 16, 512
 RANGE_DB = 80.0
@@ -228,7 +228,8 @@ def survey(data: Input) -> Found:
             bad[index] = str(sound)
             digest.update(f"unreadable: {sound}".encode())
             continue
-        digest.update(f"{sound.rate_hz} {sound.samples.shape}".encode() + hashlib.sha256(sound.samples.tobytes()).digest())
+        digest.update(f"{sound.rate_hz} {sound.samples.shape}".encode())
+        digest.update(hashlib.sha256(sound.samples.tobytes()).digest())
         numbers[:, index] = sound.rate_hz, sound.samples.shape[1], len(sound.samples)
         clipped[index] = is_clipped(sound)
     rates, channels, lengths = numbers

@@ -144,8 +144,8 @@ def build(config: NetworkConfig, item: ItemSpec) -> tuple[nn.Module, nn.Module]:
     waveforms = item.sound is not None and item.sound.form == "waveform"
     if waveforms != (config.name == "wavegan"):
         raise UserError(
-            f"networks.name={config.name} does not go with {'waveforms' if waveforms else 'pictures and spectrograms'}. "
-            "Waveforms (data.form=waveform) and wavegan belong together."
+            f"networks.name={config.name} does not go with {'waveforms' if waveforms else 'pictures or spectrograms'}: "
+            "waveforms (data.form=waveform) and wavegan belong together."
         )
     classes = item.classes if config.conditional else 0
     shape = {"channels": item.channels, "height": item.height, "width": item.width, "classes": classes}
