@@ -23,6 +23,7 @@ from augan.translate.files import Translated, translate_files
 from augan.translate.measure import Row, TranslationQuality, channels_like, measure_translation, two_sample_accuracy
 from augan.translate.model import TranslationModel, load_translation
 from augan.translate.sides import Sides, open_sides, open_single
+from augan.translate.sounds import translate_wave
 from augan.translate.trainer import Reading, TranslationTrainer
 
 load = load_translation
@@ -46,6 +47,7 @@ __all__ = [
     "open_single",
     "train",
     "translate_files",
+    "translate_wave",
     "translation_config",
     "two_sample_accuracy",
 ]
