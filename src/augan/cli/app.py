@@ -27,6 +27,7 @@ from augan.cli.options import (
 )
 from augan.cli.options import console as make_console
 from augan.cli.translation import translate_app
+from augan.cli.vocoder import vocoder_app
 
 app = typer.Typer(
     cls=AuganGroup,
@@ -61,6 +62,7 @@ def main_options(
 @app.command(
     epilog=examples(
         "augan train photos/",
+        "augan train digits/ --minutes 10",
         "augan train real_images.npy --minutes 30 --out runs/mine",
         "augan train photos.zip --recipe article --set game.objective=minimax",
         "augan train photos/ --out runs/mine --resume --minutes 60",
@@ -89,7 +91,7 @@ def train(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a GAN on images. Ctrl-C saves; --resume goes on."""
+    """Train a GAN on images or sounds. Ctrl-C saves; --resume goes on."""
     from augan import api
     from augan.cli.console import print_json, quality_table, say
     from augan.core.config import to_dict
@@ -155,8 +157,10 @@ def train(
 )
 def generate(
     run: RunArgument,
-    count: Annotated[int, typer.Option(help="How many images (points of the walk, for .gif and .mp4).")],
-    out: Annotated[Path, typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder for PNG files.")],
+    count: Annotated[int, typer.Option(help="How many (points of the walk, for .gif and .mp4).")],
+    out: Annotated[
+        Path, typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder; of sounds .wav, .flac, .ogg, too.")
+    ],
     classes: Annotated[
         str | None, typer.Option(metavar="A,B", help="Classes in turn.", show_default="all in turn")
     ] = None,
@@ -335,6 +339,7 @@ def doctor(
 
 app.command(epilog=examples("augan lift photos/ --minutes 2", "augan lift photos/ --cells study/ --json"))(lift)
 app.add_typer(translate_app, name="translate")
+app.add_typer(vocoder_app, name="vocoder")
 
 
 @app.command(epilog=examples("augan runs", "augan runs experiments/ --json"))

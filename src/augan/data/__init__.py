@@ -7,6 +7,7 @@ from augan.data.inspect import DataReport, inspect
 from augan.data.listing import printable
 from augan.data.loader import Batch, IndexStream, Loader
 from augan.data.opening import open, open_like
+from augan.data.recordings import Recordings, open_recordings
 from augan.data.sounds import SoundReading
 from augan.data.source import ArraySource, Origin, Sizes, Source, SubsetSource, class_counts, subset
 from augan.data.spectrograms import as_pictures, picture_item, to_pictures
@@ -18,6 +19,7 @@ __all__ = [
     "IndexStream",
     "Loader",
     "Origin",
+    "Recordings",
     "Sizes",
     "SoundReading",
     "Source",
@@ -32,6 +34,7 @@ __all__ = [
     "npz_keys",
     "open",
     "open_like",
+    "open_recordings",
     "picture_item",
     "printable",
     "stored_images",

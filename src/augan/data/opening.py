@@ -151,7 +151,7 @@ def open(
         return ShardSource(shards, _shard_name(data), wanted)
     if shards is not None:
         return build(_shard_input(data, shards), options, store, progress)
-    found = _read(data, store, kind, sound)
+    found = read_input(data, store, kind, sound)
     if found.kind == "sound":
         return build_sounds(found, options, sound or SoundReading(), store, progress)
     return build(found, options, store, progress)
@@ -204,7 +204,8 @@ def _shard_input(data: Any, shards: Shards) -> Input:
     )
 
 
-def _read(data: Any, store: Cache, kind: str | None = None, sound: SoundReading | None = None) -> Input:
+def read_input(data: Any, store: Cache, kind: str | None = None, sound: SoundReading | None = None) -> Input:
+    """Raw items of a path or a Python object, nothing decoded yet."""
     if isinstance(data, (str, Path)):
         return _read_path(Path(data).expanduser(), kind)
     if kind == "sound":

@@ -42,8 +42,8 @@ def translate_files(
 ) -> Translated:
     """Translates a picture into a picture, a folder or .zip into a folder or .zip; names stay, as PNG.
 
-    Files that cannot be read are left out, and listed in `failed.txt` in the result (beside a picture: an error). Models
-    of sounds translates a sound into a .wav file, and a folder into a folder of them.
+    Files that cannot be read are left out, and listed in `failed.txt` in the result (beside a picture: an error).
+    A model of sounds translates a sound into a .wav file, and a folder into a folder of them.
 
     Raises:
         UserError: nothing there, a film, no images, `out` exists, a direction that the model does not go.
