@@ -159,7 +159,7 @@ def generate(
     run: RunArgument,
     count: Annotated[int, typer.Option(help="How many (points of the walk, for .gif and .mp4).")],
     out: Annotated[
-        Path, typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder; of sounds .wav, .flac, .ogg, too.")
+        Path, typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder; sounds: .wav, .flac, .ogg.")
     ],
     classes: Annotated[
         str | None, typer.Option(metavar="A,B", help="Classes in turn.", show_default="all in turn")

@@ -26,6 +26,7 @@ from augan.translate.sides import Sides, open_sides, open_single
 from augan.translate.sounds import translate_wave
 from augan.translate.trainer import Reading, TranslationTrainer
 
+UNCHANGED = ("flip=false", "enlarge=1.0", "flip_equivariance=false")
 load = load_translation
 apply = translate_files
 
@@ -118,5 +119,7 @@ def train(
         sides = world.in_turn(lambda: open_single(a, b, size=size))
     else:
         sides = world.in_turn(lambda: open_sides(a, b, paired=config.paired, size=size))
+    if sides.item("a").sound is not None and not resume:  # a sound backwards, or cut, is another sound
+        config = override(override(config, UNCHANGED), settings)
     trainer = TranslationTrainer(sides, config, folder, tell=tell, should_stop=should_stop, world=world)
     return trainer.run(resume)

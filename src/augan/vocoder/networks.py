@@ -91,7 +91,7 @@ class VocoderGenerator(nn.Module):
         maps = self.first(mels)
         for up, blocks in zip(self.up, self.blocks, strict=True):
             maps = up(F.leaky_relu(maps, SLOPE))
-            maps = torch.stack([block(maps) for block in blocks]).mean(0)  # type: ignore[union-attr]
+            maps = torch.stack([block(maps) for block in blocks]).mean(0)  # type: ignore[attr-defined]
         last = self.last(F.leaky_relu(maps))
         if not self.inverse_hop:
             return last[:, 0].tanh()
