@@ -1,13 +1,14 @@
 """Sounds: spoken digits generated, studied, cleaned and resynthesised, each beside what needs no GAN.
 
 The Free Spoken Digit Dataset (3,000 recordings of 6 speakers at 8 kHz): official split, the recordings 0 to 4 of each
-digit and speaker are the test. `digits`: a class-conditional GAN on log spectrograms; `wavegan`: the same on waveforms.
-Samples are written as .wav files and read again before anything is measured, phases by Griffin-Lim included. The
-recogniser learnt from real training recordings with plain changes and SpecAugment. `enhancement`: white, pink and
-babble noise at 0 to 10 dB, two speakers held out from learning, whose babble is theirs alone; SI-SDR of waveforms. `vocoder`: held-out recordings to mels and back; Griffin-Lim starts from the same mels. `lift-N`: N
+digit and speaker are the test. `digits`: a class-conditional GAN on log spectrograms; `wavegan`: the same on
+waveforms. Samples are written as .wav files and read again before anything is measured, phases by Griffin-Lim
+included. The recogniser learnt from real training recordings with plain changes and SpecAugment. `enhancement`:
+white, pink and babble noise at 0 to 10 dB, two speakers held out from learning, whose babble is theirs alone; SI-SDR
+of waveforms. `vocoder`: held-out recordings to mels and back; Griffin-Lim starts from the same mels. `lift-N`: N
 recordings a digit to learn from in each split, `lift-speaker`: speakers apart; verdicts with the official test as a
-second opinion. Outcomes are files of bench/sound_cells/: `python -m bench.sound run [CELL ...]` measures those that are
-missing, `report` writes the section.
+second opinion. Outcomes are files of bench/sound_cells/: `python -m bench.sound run [CELL ...]` measures those that
+are missing, `report` writes the section.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ DIGITS_IMAGES = 24_000
 WAVEGAN_IMAGES = 10_000
 ENHANCE_IMAGES, ENHANCE_L1 = 6_000, 30
 HELD_SPEAKERS = 2
-VOCODER_STEPS = 1_500
+VOCODER_STEPS = 8_000
 LIFT_STEPS, LIFT_ROUNDS, LIFT_REPEATS = 300, 300, 2
 LIFT_EACH = 20
 ARMS = ("real", "classical", "control", "specaugment", "plain-specaugment", "gan-classical", "gan-selected")
@@ -272,7 +273,7 @@ def enhancement() -> dict[str, Any]:
                 recipe="pix2pix",
                 images=ENHANCE_IMAGES,
                 out=top / "run",
-                settings=["snapshots=1", f"l1={ENHANCE_L1}", "flip=false", *settings],
+                settings=["snapshots=1", f"l1={ENHANCE_L1}", *settings],
             )
             seconds = time.process_time() - started
             model = translate.load(run.path)
@@ -291,7 +292,7 @@ def vocoding() -> dict[str, Any]:
         top = Path(text)
         train = folder_of(split(False), top / "train")
         started = time.process_time()
-        run = vocoder.train(train, out=top / "run", steps=VOCODER_STEPS, settings=["snapshots=1", "threads=1"])
+        run = vocoder.train(train, out=top / "run", steps=VOCODER_STEPS, settings=["snapshots=10", "threads=1"])
         seconds = time.process_time() - started
         model = vocoder.load(run.path)
         program = top / "vocoder.pt2"
@@ -422,9 +423,9 @@ def _vocoders(found: dict[str, Any]) -> list[str]:
     rows = [[name, f"{row['mel']:.3f}", f"{row['spectral']:.3f}"] for name, row in cell["rows"].items()]
     mels = cell["mels"]
     said = (
-        f"{cell['test']} test recordings to {mels['mels']} mels (window {mels['n_fft']}, hop {mels['hop']}) and back. The "
-        f"small size, {cell['steps']:,} steps, {cell['training_seconds']:.0f} s of processor time. Spectral: three "
-        "resolutions, convergence and |ln ratio| (arXiv:1910.11480), which are among what the vocoder learns from."
+        f"{cell['test']} test recordings to {mels['mels']} mels (window {mels['n_fft']}, hop {mels['hop']}) and "
+        f"back. The small size, {cell['steps']:,} steps, {cell['training_seconds']:.0f} s of processor time. Spectral: "
+        "three resolutions, convergence and |ln ratio| (arXiv:1910.11480), among what the vocoder learns from."
     )
     return [f"### Vocoder\n\n{said}\n\n{table(['', 'log-mel distance', 'spectral distance'], rows)}"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from augan.core.config import STRICT
+from augan.core.config import STRICT, from_dict
 from augan.core.errors import UserError, unknown_name
 
 
@@ -142,11 +142,11 @@ SIZES: dict[str, dict[str, Any]] = {
         "generator": SMALL,
         "mels": 40,
         "judges": 8,
-        "batch": 16,
+        "batch": 4,
         "segment": 4096,
         "learning_rate": 1e-3,
-        "spectral_weight": 5.0,
-        "warm_up": 0.5,
+        "spectral_weight": 45.0,
+        "warm_up": 0.8,
     },
     "v1": {"generator": GeneratorConfig()},
     "v2": {"generator": GeneratorConfig(channels=128)},
@@ -172,4 +172,4 @@ def vocoder_config(size: str, **changes: Any) -> VocoderConfig:
     """
     if size not in SIZES:
         raise unknown_name("size", size, SIZES)
-    return VocoderConfig(size=size, **{**SIZES[size], **changes})
+    return from_dict(VocoderConfig, {"size": size, **SIZES[size], **changes})

@@ -36,7 +36,7 @@ def hertz_of_mel(mel: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
 @functools.cache
 def filters(spec: MelSpec) -> Float[Tensor, "mels bins"]:
     """Triangles with equal areas (Slaney), evenly spaced in mels from `low_hz` to `high_hz`."""
-    low, high = mel_of_hertz(np.array([spec.low_hz, spec.high_hz])).tolist()
+    low, high = mel_of_hertz(np.array([spec.low_hz, spec.high_hz], float)).tolist()
     edges = hertz_of_mel(np.linspace(low, high, spec.mels + 2))
     bins = np.arange(spec.n_fft // 2 + 1) * spec.rate_hz / spec.n_fft
     rising = (bins[None] - edges[:-2, None]) / np.diff(edges)[:-1, None]

@@ -85,7 +85,7 @@ class VocoderGenerator(nn.Module):
         for module in list(self.modules()):
             if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
                 _normed(module)
-        self.register_buffer("window", torch.hann_window(max(1, 4 * config.inverse_hop)), persistent=False)
+        self.register_buffer("basis", inverse_basis(max(1, config.inverse_hop)), persistent=False)
 
     def forward(self, mels: Float[Tensor, "b m frames"]) -> Float[Tensor, "b samples"]:
         maps = self.first(mels)
@@ -95,17 +95,33 @@ class VocoderGenerator(nn.Module):
         last = self.last(F.leaky_relu(maps))
         if not self.inverse_hop:
             return last[:, 0].tanh()
-        return self._inverse(last)[:, : mels.shape[2] * self.hop]
+        return self._inverse(last)
 
-    def _inverse(self, maps: Float[Tensor, "b c t"]) -> Float[Tensor, "b samples"]:
-        """The inverse transform of spectra; the last one is repeated, as the transform has one more."""
-        size = 4 * self.inverse_hop
-        whole = F.pad(maps, (0, 1), mode="replicate")
-        logs, phases = whole.chunk(2, 1)
-        spectra = torch.polar(logs.clamp(max=MOST_LOG).exp(), torch.pi * phases.sin())
-        length = maps.shape[2] * self.inverse_hop
-        assert isinstance(self.window, Tensor)
-        return torch.istft(spectra, size, self.inverse_hop, window=self.window, length=length).clamp(-1, 1)
+    def _inverse(self, maps: Tensor) -> Tensor:
+        """Waveforms (b, t * inverse_hop) whose short spectra are exp(maps) with phases, by overlap and addition.
+
+        Two spectra are repeated at either end, so that as many overlap there as elsewhere.
+        """
+        logs, phases = F.pad(maps, (2, 2), mode="replicate").chunk(2, 1)
+        strength, angle = logs.clamp(max=MOST_LOG).exp(), torch.pi * phases.sin()
+        parts = torch.cat([strength * angle.cos(), strength * angle.sin()], 1)
+        assert isinstance(self.basis, Tensor)
+        waves = F.conv_transpose1d(parts, self.basis.to(parts), stride=self.inverse_hop)[:, 0]
+        edge = 4 * self.inverse_hop
+        return waves[:, edge:-edge].clamp(-1, 1)
+
+
+def inverse_basis(hop: int) -> Float[Tensor, "parts 1 size"]:
+    """What a real and an imaginary part of each frequency add to a frame of 4 * hop samples, in a window of Hann.
+
+    Divided by 1.5, the sum of four overlapping squared windows, as the window is thought to be there twice.
+    """
+    size = 4 * hop
+    angles = 2 * torch.pi * torch.arange(size // 2 + 1)[:, None] * torch.arange(size) / size
+    counts = torch.full((size // 2 + 1, 1), 2.0)
+    counts[0] = counts[-1] = 1.0
+    whole = torch.cat([counts * angles.cos(), -counts * angles.sin()]) / size
+    return (whole * torch.hann_window(size) / 1.5)[:, None]
 
 
 def plain(network: nn.Module) -> nn.Module:
