@@ -248,12 +248,18 @@ def _read_path(path: Path, kind: str | None = None) -> Input:
     raise UserError(f"{path} is not a kind of data that augan knows. Give {KNOWN}.")
 
 
+def _kind_of(names: list[str], kind: str | None, where: str) -> str:
+    """Sounds, or else images; a .gif may be either picture or clip, and does not tell."""
+    found = recognise([name for name in names if not name.lower().endswith(".gif")], kind, where)
+    return found if found == "sound" else "image"
+
+
 def _read_folder(path: Path, kind: str | None = None) -> Input:
     files = walk(path)
     tables = [name for name, _, _ in files if name.lower().endswith(PARQUET_SUFFIXES)]
     if tables and not any(name.lower().endswith(tuple(SUFFIXES)) for name, _, _ in files):
         return _read_parquet(path, parquet_files(path))
-    kind = recognise([name for name, _, _ in files], kind, str(path))
+    kind = _kind_of([name for name, _, _ in files], kind, str(path))
     listing = arrange([name for name, _, _ in files], str(path), kind)
     return Input(
         feed=ImageFeed(len(listing.members), FolderStream(path, listing.members), listing.members.__getitem__),
@@ -269,7 +275,7 @@ def _read_folder(path: Path, kind: str | None = None) -> Input:
 
 def _read_zip(path: Path, archive: Path, inside: str, kind: str | None = None) -> Input:
     files = list_zip(archive, inside)
-    kind = recognise([name for name in files if not is_junk(name)], kind, str(path))
+    kind = _kind_of([name for name in files if not is_junk(name)], kind, str(path))
     listing = arrange(files, str(path), kind)
     return Input(
         feed=ImageFeed(len(listing.members), ZipStream(archive, inside, listing.members), listing.members.__getitem__),

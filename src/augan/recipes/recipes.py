@@ -139,9 +139,11 @@ def _few_images(facts: Facts, planned: float) -> tuple[dict[str, Any], list[str]
     epochs = planned / facts.count
     if epochs < MANY_EPOCHS:
         return {}, []
-    settings = {"adaptive": ("translation", "cutout"), "adaptive_images": 50_000.0}
+    sound = facts.item.sound is not None  # moved up or down, a spectrogram is another sound
+    settings = {"adaptive": ("cutout",) if sound else ("translation", "cutout"), "adaptive_images": 50_000.0}
+    how = "spectrograms partly covered" if sound else "images moved and partly covered"
     return settings, [
-        f"the discriminator sees the {facts.count:,} images moved and partly covered, lest it learn them by heart: it "
+        f"the discriminator sees the {facts.count:,} {how}, lest it learn them by heart: it "
         f"will see each about {epochs:,.0f} times"
     ]
 
