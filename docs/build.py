@@ -159,7 +159,10 @@ def _type(kind: Any, bounds: str) -> str:
     if origin is tuple:
         return f"list of {_type(inner[0], '')}"
     parts = inner or (kind,)
-    named = [f"{words[part]} {bounds}".strip() if part in (int, float) else words[part] for part in parts]
+    named = [
+        f"{words[part]} {bounds}".strip() if part in (int, float) else words.get(part) or _type(part, "")
+        for part in parts
+    ]
     return " or ".join(named)
 
 

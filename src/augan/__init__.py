@@ -22,7 +22,7 @@ from augan.core.version import __version__
 prepare_environment()
 
 if TYPE_CHECKING:
-    from augan import explain, translate
+    from augan import explain, translate, vocoder
     from augan.api import augment, compare_runs, doctor, evaluate, generate, inspect, load, open, train
     from augan.augment import lift  # type: ignore[no-redef]
     from augan.checkpoint import Model, Run
@@ -65,11 +65,12 @@ __all__ = [
     "open",
     "train",
     "translate",
+    "vocoder",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("explain", "translate"):
+    if name in ("explain", "translate", "vocoder"):
         return import_module(f"augan.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'augan' has no attribute '{name}'")

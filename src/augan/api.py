@@ -23,11 +23,11 @@ from augan.core.config import from_dict, override
 from augan.core.errors import Interrupted, UserError
 from augan.core.files import require_absent
 from augan.core.world import World, join
-from augan.data import Source, class_counts, inspect, open
+from augan.data import SoundReading, Source, class_counts, inspect, open
 from augan.explain import OpenModel
 from augan.game import Objective
 from augan.metrics import Evaluation
-from augan.recipes import Budget, recipe_config
+from augan.recipes import READINGS, Budget, recipe_config
 from augan.training import ConsoleObserver, DataConfig, Observer, RunConfig, Trainer
 
 RUNS = Path("runs")
@@ -54,7 +54,7 @@ def resolve(
     Raises:
         UserError: data that cannot be opened, an unknown recipe or setting, two budgets.
     """
-    reading = _reading(settings, size, strict, kind)
+    reading = _reading((*READINGS.get(recipe, ()), *settings), size, strict, kind)
     source = _open(data, reading)
     budget = Budget(minutes=minutes, images=images, processes=processes)
     config = recipe_config(recipe, source.item, len(source), class_counts(source), budget, device)
@@ -66,6 +66,7 @@ def resolve(
         "data.kind": reading.kind,
         "data.strict": reading.strict,
         "data.min_images_per_class": reading.min_images_per_class,
+        "data.form": reading.form,
     }
     config = override(config, [f"{key}={json.dumps(value)}" for key, value in own.items()])
     config = override(config, settings)
@@ -100,6 +101,7 @@ def _open(data: Any, reading: DataConfig) -> Source:
         min_images_per_class=reading.min_images_per_class,
         stream=reading.stream,
         kind=reading.kind,
+        sound=SoundReading(rate_hz=reading.rate_hz, seconds=reading.seconds, form=reading.form),
     )
 
 
@@ -125,7 +127,7 @@ def train(
     observer: Observer | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
-    """Trains a GAN on images.
+    """Trains a GAN on images or sounds.
 
     Under torchrun, all processes call this alike and train one model together (docs/scaling.md); the first one writes
     the run folder and says what happens.
@@ -330,7 +332,7 @@ def augment(
             "all. Leave --run out: the test trains its own."
         )
     model = run if isinstance(run, Model) else None if run is None else load_model(run)
-    if model is not None and size is None:
+    if model is not None and size is None and model.item.sound is None:
         size = f"{model.item.height}x{model.item.width}"
     source = _open(data, _reading(settings, size, strict))
     check_out(source, target)

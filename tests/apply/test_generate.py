@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 
 import augan
-from augan.apply.generate import FRAMES_PER_STEP, NpzWriter, interpolation, slerp
+from augan.apply.generate import FRAMES_PER_STEP, interpolation, slerp
 from augan.core.errors import UserError
 from augan.core.item import ItemSpec, from_unit
+from augan.core.npz import NpzWriter
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from augan import data as datasets
 from augan.apply.report import write_report
@@ -18,7 +18,7 @@ from augan.core.devices import choose_device
 from augan.core.errors import UserError
 from augan.core.files import require_absent
 from augan.core.item import ItemSpec, from_unit, to_unit
-from augan.data import ArraySource, Source, cache_folder
+from augan.data import ArraySource, Source, as_pictures, cache_folder, open_like, picture_item, to_pictures
 from augan.metrics import (
     MOST_SHOWN,
     Comparison,
@@ -165,22 +165,26 @@ class _Samples:
     def _features(self, space: FeatureSpace, tick: Tick) -> np.ndarray:
         parts, done = [], 0
         for images, _ in self.model.stream(self.origin.images, self.classes, self.seed, batch=256):
-            parts.append(space.features(to_unit(from_unit(images))))
+            parts.append(space.features(to_unit(self._pictures(images))))
             done += len(images)
             tick(done)
         return np.concatenate(parts)
 
     def _images(self, count: int) -> np.ndarray:
         batches = self.model.stream(min(count, self.origin.images), self.classes, self.seed)
-        return np.concatenate([from_unit(images) for images, _ in batches])
+        return np.concatenate([self._pictures(images) for images, _ in batches])
+
+    def _pictures(self, values: Tensor) -> np.ndarray:
+        """As they would be on disk; of waveforms, their spectrograms."""
+        return to_pictures(from_unit(values, self.model.item.dtype), self.model.item)
 
     def _fetch(self, positions: np.ndarray) -> np.ndarray:
-        found = [from_unit(self.model.sample(1, self.classes, self.seed, first=int(place))) for place in positions]
+        found = [self._pictures(self.model.sample(1, self.classes, self.seed, first=int(place))) for place in positions]
         return np.concatenate(found) if found else self._images(0)
 
     def as_source(self, class_names: tuple[str, ...] | None) -> Source:
         """They alone, with the real classes' numbers."""
-        item = replace(self.model.item, class_names=class_names if self.labels is not None else None)
+        item = replace(picture_item(self.model.item), class_names=class_names if self.labels is not None else None)
         array = self._images(self.origin.images)
         return ArraySource(array=array, item=item, key=self.origin.content, labels=self.labels)
 
@@ -205,11 +209,11 @@ def _open_sides(
     if model is not None:
         if size is not None:
             raise UserError("A model draws images of one size: --size is for comparing two sets of images.")
-        real = _open_like(against, model.item, f"{model.item.height}x{model.item.width}")
+        real = _open_like(against, model.item)
         fake_source = None
     else:
         real = datasets.open(against, size=size)
-        fake_source = datasets.open(target, size=size)
+        fake_source = datasets.open(target, size=size) if real.item.sound is None else open_like(target, real.item)
         _require_same_item(fake_source, real)
     chosen = _choose(real, against, None, count, seed)
     notes = [*_resized(chosen)]
@@ -222,7 +226,7 @@ def _open_sides(
         notes += _resized(fake)
     held_out = None
     if holdout is not None:
-        other = _open_like(holdout, real.item, f"{real.item.height}x{real.item.width}")
+        other = _open_like(holdout, real.item)
         held_out = _choose(other, holdout, real.item.class_names, count, seed)
         notes += _resized(held_out)
     if chosen.labels is None and fake.labels is not None:
@@ -231,8 +235,8 @@ def _open_sides(
     return _Sides(real=chosen, fake=fake, holdout=held_out, notes=tuple(notes))
 
 
-def _open_like(data: Any, item: ItemSpec, size: str) -> Source:
-    source = datasets.open(data, size=size)
+def _open_like(data: Any, item: ItemSpec) -> Source:
+    source = open_like(data, item)
     _require_same_item(source, item)
     return source
 
@@ -254,6 +258,7 @@ def _require_same_item(source: Source, other: Source | ItemSpec) -> None:
 
 def _choose(source: Source, given: Any, names: tuple[str, ...] | None, count: int, seed: int) -> _Images:
     """At most `count` images at random; `names` are the real classes, None for the real images themselves."""
+    source = as_pictures(source)
     rows = np.random.default_rng(seed).permutation(len(source))[:count]
     labels, own = source.labels, source.item.class_names
     chosen = None if labels is None or not own else labels[rows]

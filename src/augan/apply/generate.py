@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,10 +15,12 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
+from augan.apply.sounds import sound_writer
 from augan.checkpoint import Model
 from augan.core.errors import UserError
 from augan.core.files import atomic_file, atomic_folder, require_absent, require_folder_names, require_space
 from augan.core.item import from_unit
+from augan.core.npz import NpzWriter
 from augan.core.optional import require
 from augan.core.pictures import save_gif, save_sheet, to_pillow
 
@@ -46,7 +46,8 @@ def generate(
 
     .npz: `images` (n, h, w, c) uint8 and, if conditional, `labels` (n,) int64 and `class_names`. .png: a sheet.
     .gif and .mp4: an interpolation through `count` random points. Anything else: a folder of PNG files, in a
-    subfolder a class if conditional.
+    subfolder a class if conditional. Of sounds: .npz, .png (spectrograms), .wav, .flac or .ogg (all one after another),
+    or a folder of .wav files.
 
     Raises:
         UserError: `out` exists, too little space, an unknown ending or class.
@@ -54,7 +55,7 @@ def generate(
     path = Path(out)
     if count < 1:
         raise UserError(f"--count {count}: at least 1 image must be generated.")
-    writer = _writer(path)
+    writer = sound_writer(model, path) if model.item.sound is not None else _writer(path)
     require_absent(path)
     require_space(path, count * int(np.prod(model.item.shape)))
     next(
@@ -97,42 +98,6 @@ def _write_npz(
         if labels is not None:
             archive.add("labels", labels.numpy())
             archive.add("class_names", np.array(item.class_names))
-
-
-class NpzWriter:
-    """An .npz file written array by array, each in parts, so that it never has to fit into memory."""
-
-    def __init__(self, path: Path) -> None:
-        self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True)
-
-    def __enter__(self) -> NpzWriter:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._archive.close()
-
-    def add(self, name: str, array: np.ndarray) -> None:
-        """Adds a whole array."""
-        buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, array, allow_pickle=False)
-        self._archive.writestr(f"{name}.npy", buffer.getvalue())
-
-    def add_stream(self, name: str, shape: tuple[int, ...], dtype: Any, parts: Iterator[np.ndarray]) -> None:
-        """Adds an array of known shape from parts along its first axis."""
-        with self._archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-            write_array(file, shape, dtype, parts)
-
-
-def write_array(file: Any, shape: tuple[int, ...], dtype: Any, parts: Iterator[np.ndarray]) -> None:
-    """Writes an array of known shape in .npy form from parts along its first axis."""
-    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
-    np.lib.format.write_array_header_2_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
-    rows = 0
-    for part in parts:
-        assert part.shape[1:] == shape[1:]
-        rows += len(part)
-        file.write(np.ascontiguousarray(part, dtype=dtype).tobytes())
-    assert rows == shape[0]
 
 
 def _write_folder(

@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from augan.apply.generate import NpzWriter, write_array
 from augan.core.errors import UserError
 from augan.core.files import (
     atomic_file,
@@ -26,7 +25,9 @@ from augan.core.files import (
     write_json,
 )
 from augan.core.item import ItemSpec
+from augan.core.npz import NpzWriter, write_array
 from augan.core.pictures import to_pillow
+from augan.core.sounds import decode, write_wav
 from augan.data import Origin, Source, npz_keys, printable, stored_images
 
 Picture = UInt8[np.ndarray, "h w c"]
@@ -63,6 +64,11 @@ def check_out(source: Source, out: Path) -> None:
     ending, origin = out.suffix.lower(), _origin(source)
     if ending not in ("", ".zip", ".npz", ".npy"):
         raise UserError(f"Cannot write '{out.suffix}'. Give a folder name, .zip, .npz or .npy.")
+    if source.item.sound is not None and (ending not in ("", ".zip") or source.item.sound.form == "waveform"):
+        raise UserError(
+            "More sounds are made as spectrograms and written as files: give a folder name or .zip, and leave out "
+            "data.form=waveform."
+        )
     if origin is not None and origin.path.is_dir() and out.resolve().is_relative_to(origin.path.resolve()):
         raise UserError(f"{out} lies inside the data, {origin.path}, which stays as it is. Choose another --out.")
     if ending in ("", ".zip"):
@@ -114,7 +120,8 @@ def _real_files(source: Source) -> Iterator[tuple[str, Path | bytes]]:
         names, digits = source.item.class_names, len(str(len(source) - 1))
         for index in range(len(source)):
             folder = "" if source.labels is None or names is None else f"{names[source.labels[index]]}/"
-            yield f"{folder}{index:0{digits}d}.png", _png(source.items(np.array([index]))[0])
+            content = _content(source, source.items(np.array([index]))[0])
+            yield f"{folder}{index:0{digits}d}{_ending(source)}", content
 
 
 def _archive_of(origin: Origin) -> Path:
@@ -128,6 +135,19 @@ def _archive_of(origin: Origin) -> Path:
 def _inside(origin: Origin, name: str) -> str:
     prefix = origin.path.relative_to(_archive_of(origin)).as_posix()
     return name if prefix == "." else f"{prefix}/{name}"
+
+
+def _ending(source: Source) -> str:
+    return ".png" if source.item.sound is None else ".wav"
+
+
+def _content(source: Source, item: Picture, highest: int = 255) -> bytes:
+    """A file of one item: a PNG, or a .wav file."""
+    if source.item.sound is None:
+        return _png(item, highest)
+    buffer = BytesIO()
+    write_wav(buffer, decode(item[None], source.item.sound)[0].numpy(), source.item.sound.rate_hz)
+    return buffer.getvalue()
 
 
 def _png(image: Picture, highest: int = 255) -> bytes:
@@ -162,11 +182,11 @@ def _resize(image: Picture, height: int, width: int) -> UInt8[np.ndarray, "H W c
     return picture if picture.ndim == 3 else picture[:, :, None]
 
 
-def _new_name(folder: str, index: int, taken: set[str]) -> str:
+def _new_name(folder: str, index: int, taken: set[str], ending: str) -> str:
     stem = "synthetic"
-    while f"{folder}{stem}-{index:06d}.png" in taken:  # of an earlier copy that is balanced again
+    while f"{folder}{stem}-{index:06d}{ending}" in taken:  # of an earlier copy that is balanced again
         stem += "-augan"
-    return f"{folder}{stem}-{index:06d}.png"
+    return f"{folder}{stem}-{index:06d}{ending}"
 
 
 def _class_folders(source: Source) -> list[str]:
@@ -205,7 +225,7 @@ def _all_files(source: Source, batches: Batches) -> Iterator[tuple[str, Path | b
     for images, labels in batches:
         for row, image in enumerate(images):
             folder = "" if labels is None else folders[int(labels[row])]
-            yield _new_name(folder, index, taken), _png(resize(image), deep), True
+            yield _new_name(folder, index, taken, _ending(source)), _content(source, resize(image), deep), True
             index += 1
 
 

@@ -12,8 +12,7 @@ from augan.augment.study import Task
 from augan.augment.twins import Twins, twins_between
 from augan.core.errors import UserError
 from augan.core.rng import derive, numpy_stream
-from augan.data import Source
-from augan.data import open as open_source
+from augan.data import Source, open_like
 
 RESAMPLES = 2_000
 ITEMS_NAMED = 3
@@ -56,11 +55,10 @@ def open_holdout(source: Source, holdout: Any) -> Holdout:
     Raises:
         UserError: no labels, other channels, classes that the data has not.
     """
-    size = f"{source.item.height}x{source.item.width}"
     labels = None
     if isinstance(holdout, tuple):
         holdout, labels = holdout
-    other = open_source(holdout if labels is None else (holdout, labels), size=size, min_images_per_class=0)
+    other = open_like(holdout if labels is None else (holdout, labels), source.item, min_images_per_class=0)
     if other.labels is None:
         raise UserError(f"The holdout {other.name} has no labels: a test needs them.")
     if other.item.channels != source.item.channels:

@@ -20,7 +20,7 @@ from augan.augment.twins import groups_of, twins_within
 from augan.augment.verdict import NOTHING_LEFT, Verdict, best_cheap, compare, judge, with_second_opinion
 from augan.core.errors import UserError
 from augan.core.files import write_json
-from augan.data import Source, class_counts
+from augan.data import Source, as_pictures, class_counts
 from augan.data import open as open_source
 
 WARN_IN_CLASS = 50
@@ -280,7 +280,7 @@ def _labelled(data: Any, labels: Any) -> Source:
     source = open_source(data if labels is None else (data, labels))
     if source.labels is None or not class_counts(source):
         raise UserError(f"{source.name} has no labels: there is no classifier to help.")
-    return source
+    return as_pictures(source)
 
 
 def _picture_task(

@@ -11,9 +11,10 @@ from jaxtyping import Float
 
 from augan.augment.foreign import ABROAD, Foreign
 from augan.augment.makers import Fit, Gallery, Images, Labels, Synthetic, synthesise, wanted_of
+from augan.augment.sounds import CHANGES, require_no_flip, sound_arms
 from augan.augment.statistics import balanced_accuracy, brier
 from augan.augment.study import CONTROL, Arm, Indices
-from augan.baselines import Lesson, train_classifier
+from augan.baselines import Change, Lesson, train_classifier
 from augan.core.rng import derive, numpy_stream
 from augan.data import Source, subset
 
@@ -114,14 +115,19 @@ class PictureTask:
         assert source.labels is not None
         self.source, self.fit, self.autoencoder = source, fit, autoencoder
         self.steps, self.flip = steps, flip
+        self.changes: Mapping[str, Change] = {}
+        arms = ARMS
+        if source.item.sound is not None:
+            require_no_flip(flip)
+            self.changes, arms = CHANGES, sound_arms(ARMS)
         self.wanted = wanted or (lambda labels: wanted_of(labels, ratio))
         self.labels = source.labels.astype(np.int64)
         self.class_names = source.item.class_names or ()
         self.groups, self.key = groups, source.key
         added = {self.class_names[label]: count for label, count in self.wanted(self.labels).items()}
         self.described: Mapping[str, Any] = {"steps": steps, "flip": flip, "added": added}
-        names = [name for name in ARMS if fit is not None or name in CHEAP]
-        self.arms: Mapping[str, Arm] = {name: ARMS[name] for name in names if name != "vae" or autoencoder is not None}
+        names = [name for name in arms if fit is not None or not arms[name].generative]
+        self.arms: Mapping[str, Arm] = {name: arms[name] for name in names if name != "vae" or autoencoder is not None}
         self.gallery: Gallery | None = None
         self.foreign, self._translated = foreign, (-1, np.empty(0, np.uint8))
         if foreign is not None:
@@ -166,7 +172,9 @@ class PictureTask:
     def _plain(self, arm: str, images: Images, labels: Labels, seed: int) -> Lesson:
         """The lesson of an arm without a generator."""
         plain = Lesson(images=images, targets=np.eye(len(self.class_names))[labels])
-        classical = replace(plain, views=True, flip=self.flip)
+        classical = replace(plain, views=True, flip=self.flip, change=self.changes.get("classical"))
+        if arm in self.changes:
+            return replace(classical, change=self.changes[arm])
         inverse = _inverse_frequencies(labels, len(self.class_names))
         lessons: dict[str, Callable[[], Lesson]] = {
             "real": lambda: plain,

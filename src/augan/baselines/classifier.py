@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,9 @@ DEFERRED = 0.8
 BEFORE = 0.5
 """The share of the steps that a lesson before another one gets."""
 
+Change = Callable[[Tensor, np.random.Generator], Tensor]
+"""Images (b, c, h, w) in [-1, 1] to others of the same classes."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lesson:
@@ -38,6 +42,7 @@ class Lesson:
             0 for none.
         deferred: (k,), weights of the classes' losses in the last fifth of the steps (arXiv:1906.07413), or None.
         before: another lesson, which gets the first half of the steps.
+        change: how images are changed at random where `views` is set, for kinds that have ways of their own.
     """
 
     images: UInt8[np.ndarray, "n h w c"]
@@ -49,6 +54,7 @@ class Lesson:
     mixup: float = 0.0
     deferred: Float[np.ndarray, " k"] | None = None
     before: Lesson | None = None
+    change: Change | None = None
 
 
 class ImageClassifier:
@@ -111,7 +117,9 @@ def _batch(lesson: Lesson, random: np.random.Generator, size: int, late: bool) -
         mirrored = torch.from_numpy(random.random(size) < 0.5)
         images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
     if lesson.views:
-        images = random_view(images, random, 1.0, LEAST_SHIFT)
+        images = (
+            random_view(images, random, 1.0, LEAST_SHIFT) if lesson.change is None else lesson.change(images, random)
+        )
     if lesson.mixup:
         share = random.beta(lesson.mixup, lesson.mixup)
         other = random.permutation(size)

@@ -29,6 +29,7 @@ from augan.cli.options import (
 )
 from augan.cli.options import console as make_console
 from augan.cli.translation import translate_app
+from augan.cli.vocoder import vocoder_app
 
 app = typer.Typer(
     cls=AuganGroup,
@@ -63,6 +64,7 @@ def main_options(
 @app.command(
     epilog=examples(
         "augan train photos/",
+        "augan train digits/ --minutes 10",
         "augan train real_images.npy --minutes 30 --out runs/mine",
         "augan train photos.zip --recipe article --set game.objective=minimax",
         "augan train photos/ --out runs/mine --resume --minutes 60",
@@ -91,7 +93,7 @@ def train(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a GAN on images. Ctrl-C saves; --resume goes on."""
+    """Train a GAN on images or sounds. Ctrl-C saves; --resume goes on."""
     from augan import api
     from augan.cli.console import print_json, quality_table, say
     from augan.core.config import to_dict
@@ -157,8 +159,10 @@ def train(
 )
 def generate(
     run: RunArgument,
-    count: Annotated[int, typer.Option(help="How many images (points of the walk, for .gif and .mp4).")],
-    out: Annotated[Path, typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder for PNG files.")],
+    count: Annotated[int, typer.Option(help="How many (points of the walk, for .gif and .mp4).")],
+    out: Annotated[
+        Path, typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder; sounds: .wav, .flac, .ogg.")
+    ],
     classes: Annotated[
         str | None, typer.Option(metavar="A,B", help="Classes in turn.", show_default="all in turn")
     ] = None,
@@ -361,6 +365,7 @@ app.command(
         "augan edit runs/mine inverted/latents.npz --direction pca-3 --strength -3,-1,0,1,3 --out edited.npz",
     )
 )(edit)
+app.add_typer(vocoder_app, name="vocoder")
 
 
 @app.command(epilog=examples("augan runs", "augan runs experiments/ --json"))

@@ -20,7 +20,6 @@ from augan.data import DataReport
 from augan.metrics import Estimate, Evaluation, Quality
 from augan.recipes import Demo
 from augan.training.console import human
-from augan.translate import Reading
 
 
 def print_json(value: Any) -> None:
@@ -207,11 +206,11 @@ def counting(console: Console, word: str, total: int | None, quiet: bool) -> Ite
         progress.stop()
 
 
-def telling(console: Console, quiet: bool) -> Callable[[Reading], None]:
-    """Shows readings of a translation: one line that changes in a terminal, else a line every ten seconds."""
+def telling(console: Console, quiet: bool) -> Callable[[Any], None]:
+    """Shows readings of translations and vocoders: a line that changes in a terminal, else a line every ten seconds."""
     last = [0.0]
 
-    def tell(reading: Reading) -> None:
+    def tell(reading: Any) -> None:
         now = time.monotonic()
         if quiet or now - last[0] < (1 if console.is_terminal else 10):
             return

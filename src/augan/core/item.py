@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int16, UInt8
 from torch import Tensor
+
+from augan.core.sounds import FULL_SCALE, SoundSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,7 @@ class ItemSpec:
     [-1, 1]. `value_range` is what 0 and 255 stood for in the user's file: (0, 255) for 8-bit images, (0, 4095) for
     12 bits in a 16-bit file, (0, 1) for floats. A clip (`kind` "video") has `frames` of these, at `frames_per_sec`: it
     is stored as (frames, height, width, channels), and reaches networks as (channels, frames, height, width).
+    A sound (`kind` "sound") is stored as `sound` says: as a picture of its spectrogram, or as int16 of height 1.
     """
 
     channels: int
@@ -29,6 +32,12 @@ class ItemSpec:
     kind: str = "image"
     frames: int | None = None
     frames_per_sec: float | None = None
+    sound: SoundSpec | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of items as they are stored."""
+        return np.dtype(np.int16 if self.sound is not None and self.sound.form == "waveform" else np.uint8)
 
     @property
     def classes(self) -> int:
@@ -56,15 +65,25 @@ class ItemSpec:
         names = value.get("class_names")
         low, high = value["value_range"]
         known = {**value, "class_names": tuple(names) if names else None, "value_range": (low, high)}
+        if value.get("sound") is not None:
+            known["sound"] = SoundSpec(**value["sound"])
         return cls(**known)
 
 
-def to_unit(items: UInt8[np.ndarray, "b *grid c"]) -> Float[Tensor, "b c *grid"]:
+Stored = UInt8[np.ndarray, "b *grid c"] | Int16[np.ndarray, "b *grid c"]
+
+
+def to_unit(items: Stored) -> Float[Tensor, "b c *grid"]:
     """Stored items to what networks see: channels second, float32 in [-1, 1], channels last in memory."""
-    return torch.from_numpy(items).movedim(-1, 1).to(torch.float32).div_(127.5).sub_(1)
+    values = torch.from_numpy(items).movedim(-1, 1).to(torch.float32)
+    return values.div_(FULL_SCALE).clamp_(-1, 1) if items.dtype == np.int16 else values.div_(127.5).sub_(1)
 
 
-def from_unit(items: Float[Tensor, "b c *grid"]) -> UInt8[np.ndarray, "b *grid c"]:
-    """The inverse of `to_unit`, rounded and clipped to [0, 255]."""
-    levels = items.detach().float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+def from_unit(items: Float[Tensor, "b c *grid"], dtype: np.dtype[Any] | type = np.uint8) -> Stored:
+    """The inverse of `to_unit`, rounded and clipped to [0, 255], or for int16 to [-32767, 32767]."""
+    values = items.detach().float()
+    if np.dtype(dtype) == np.int16:
+        levels = values.clamp(-1, 1).mul(FULL_SCALE).round().to(torch.int16)
+    else:
+        levels = values.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     return np.ascontiguousarray(levels.movedim(1, -1).cpu().numpy())

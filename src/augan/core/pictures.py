@@ -16,7 +16,9 @@ Pictures = UInt8[np.ndarray, "n h w c"]
 
 
 def to_pillow(image: Picture) -> Image.Image:
-    """(h, w, 1, 3 or 4) uint8 as a grey, RGB or RGBA image."""
+    """(h, w, 1, 3 or 4) uint8 as a grey, RGB or RGBA image; of two channels (stereo sound) the mean."""
+    if image.shape[2] == 2:
+        image = image.mean(2, keepdims=True).round().astype(np.uint8)
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
 

@@ -6,8 +6,11 @@ from augan.data.demo import demo_digits, imbalanced, write_folder
 from augan.data.inspect import DataReport, inspect
 from augan.data.listing import printable
 from augan.data.loader import Batch, IndexStream, Loader
-from augan.data.opening import open
+from augan.data.opening import open, open_like
+from augan.data.recordings import Recordings, open_recordings
+from augan.data.sounds import SoundReading
 from augan.data.source import ArraySource, Origin, Sizes, Source, SubsetSource, class_counts, subset
+from augan.data.spectrograms import as_pictures, picture_item, to_pictures
 
 __all__ = [
     "ArraySource",
@@ -16,10 +19,13 @@ __all__ = [
     "IndexStream",
     "Loader",
     "Origin",
+    "Recordings",
     "Sizes",
+    "SoundReading",
     "Source",
     "StoredArray",
     "SubsetSource",
+    "as_pictures",
     "cache_folder",
     "class_counts",
     "demo_digits",
@@ -27,8 +33,12 @@ __all__ = [
     "inspect",
     "npz_keys",
     "open",
+    "open_like",
+    "open_recordings",
+    "picture_item",
     "printable",
     "stored_images",
     "subset",
+    "to_pictures",
     "write_folder",
 ]

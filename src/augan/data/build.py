@@ -20,6 +20,7 @@ from augan.core.item import ItemSpec
 from augan.data.cache import Cache, Entry, NpyWriter, fingerprint_of
 from augan.data.decode import Unreadable
 from augan.data.feed import Feed, require_finite
+from augan.data.kinds import NOUNS
 from augan.data.listing import printable
 from augan.data.policy import Plan, Survey, make_plan
 from augan.data.source import ArraySource, Origin, Sizes
@@ -50,6 +51,7 @@ class Input:
     name: str
     notes: tuple[str, ...] = ()
     fingerprint: str | None = None
+    kind: str = "image"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,7 @@ class _Decoding:
                 failed, writer = self.write(plan, choice.chosen, folder / "items.npy")
                 bad.update(failed)
                 if bad and self.options.strict:  # only now, so that all are known
-                    what = _unreadable(self.data.feed, bad)
+                    what = unreadable(self.data.feed, bad)
                     raise UserError(f"{what}. Repair or remove them, or leave out --strict to skip them.")
                 kept = choice.chosen.copy()
                 kept[list(failed)] = False
@@ -123,7 +125,7 @@ class _Decoding:
     def choose(self, bad: dict[int, str]) -> Choice:
         """Readable items of classes that are large enough."""
         if len(bad) == len(self.data.feed):
-            raise UserError(f"{_unreadable(self.data.feed, bad)}: none is left. Check that these are images.")
+            raise UserError(f"{unreadable(self.data.feed, bad)}: none is left. Check that these are images.")
         return choose(self.data, bad, self.options.min_images_per_class)
 
     def write(self, plan: Plan, chosen: np.ndarray, path: Path) -> tuple[dict[int, str], NpyWriter]:
@@ -149,7 +151,7 @@ class _Decoding:
 
     def publish(self, plan: Plan, choice: Choice, bad: dict[int, str], writer: NpyWriter) -> dict[str, Any]:
         """Gives the decoded items their key and their place in the cache."""
-        labels, names = _final_labels(self.data, choice.chosen)
+        labels, names = final_labels(self.data, choice.chosen)
         spec = ItemSpec(
             channels=plan.channels,
             height=plan.height,
@@ -162,7 +164,7 @@ class _Decoding:
         content.update(json.dumps(spec.to_json(), sort_keys=True).encode())
         key = content.hexdigest()
         self.cache.publish(writer.path.parent, key, Entry(spec=spec, count=writer.count, labels=labels))
-        skipped = (f"{_unreadable(self.data.feed, bad)} and were skipped.",) if bad else ()
+        skipped = (f"{unreadable(self.data.feed, bad)} and were skipped.",) if bad else ()
         return {
             "key": key,
             "dropped": np.flatnonzero(~choice.chosen).tolist(),
@@ -171,7 +173,7 @@ class _Decoding:
         }
 
 
-def _final_labels(data: Input, chosen: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
+def final_labels(data: Input, chosen: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
     """Labels of the chosen items, numbered anew over the classes that have any."""
     if data.labels is None or data.class_names is None:
         return None, None
@@ -179,11 +181,12 @@ def _final_labels(data: Input, chosen: np.ndarray) -> tuple[np.ndarray | None, t
     return numbers.reshape(-1).astype(np.int64), tuple(data.class_names[i] for i in used)
 
 
-def _unreadable(feed: Feed, bad: dict[int, str]) -> str:
+def unreadable(feed: Feed, bad: dict[int, str], noun: str = "images") -> str:
+    """How many could not be read, and why."""
     order = sorted(bad)
     named = ", ".join(f"{printable(feed.name_of(i))} ({bad[i]})" for i in order[:NAMED_AT_MOST])
     more = f" and {len(order) - NAMED_AT_MOST} more" if len(order) > NAMED_AT_MOST else ""
-    return f"{len(order)} of {len(feed)} images could not be read ({named}{more})"
+    return f"{len(order)} of {len(feed)} {noun} could not be read ({named}{more})"
 
 
 def choose(data: Input, bad: dict[int, str], minimum: int) -> Choice:
@@ -192,6 +195,7 @@ def choose(data: Input, bad: dict[int, str], minimum: int) -> Choice:
     Raises:
         UserError: a class with one image, or fewer than two images in all.
     """
+    noun = NOUNS[data.kind]
     chosen = np.ones(len(data.feed), dtype=bool)
     chosen[list(bad)] = False
     notes: tuple[str, ...] = ()
@@ -201,7 +205,7 @@ def choose(data: Input, bad: dict[int, str], minimum: int) -> Choice:
         single = np.flatnonzero((counts == 1) & ~small)
         if len(single):
             raise UserError(
-                f"class '{data.class_names[single[0]]}' has 1 image; at least 2 are needed: add some, "
+                f"class '{data.class_names[single[0]]}' has 1 {noun[:-1]}; at least 2 are needed: add some, "
                 "or leave such "
                 "classes out with --set data.min_images_per_class=2"
             )
@@ -209,11 +213,11 @@ def choose(data: Input, bad: dict[int, str], minimum: int) -> Choice:
             chosen &= ~small[data.labels]
             named = [f"{data.class_names[i]} ({counts[i]})" for i in np.flatnonzero(small)]
             more = f" and {len(named) - NAMED_AT_MOST} more" if len(named) > NAMED_AT_MOST else ""
-            fewer = f"fewer than {minimum} images" if minimum > 1 else "no readable image"
+            fewer = f"fewer than {minimum} {noun}" if minimum > 1 else f"no readable {noun[:-1]}"
             notes = (f"{len(named)} classes with {fewer} were left out: {', '.join(named[:NAMED_AT_MOST])}{more}.",)
     if chosen.sum() < 2:
         left = " after leaving out small classes" if notes else ""
-        raise UserError(f"There are {chosen.sum()} usable images{left}, and at least 2 are needed. Add images.")
+        raise UserError(f"There are {chosen.sum()} usable {noun}{left}, and at least 2 are needed. Add {noun}.")
     return Choice(chosen=chosen, notes=notes)
 
 

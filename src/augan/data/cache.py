@@ -41,23 +41,24 @@ def cache_folder(cache: Path | None = None) -> Path:
 
 
 class NpyWriter:
-    """Writes uint8 items to an .npy file one block after another; how many is known only at the end.
+    """Writes uint8 (or int16) items to an .npy file one block after another; how many is known only at the end.
 
     `digest` is the SHA-256 of what was written, without the header.
     """
 
-    def __init__(self, path: Path, item_shape: tuple[int, int, int]) -> None:
+    def __init__(self, path: Path, item_shape: tuple[int, ...], dtype: Any = np.uint8) -> None:
         self.path = path
         self.count = 0
         self.digest = hashlib.sha256()
         self._item_shape = item_shape
+        self._dtype = np.dtype(dtype).newbyteorder("<")
         self._file = open(path, "wb")  # noqa: SIM115 (closed by close)
         self._write_header()
         self._start = self._file.tell()
 
     def append(self, items: np.ndarray) -> None:
-        """Adds (b, h, w, c) uint8 items."""
-        assert items.dtype == np.uint8
+        """Adds (b, h, w, c) items."""
+        assert items.dtype == self._dtype
         assert items.shape[1:] == self._item_shape
         data = np.ascontiguousarray(items).data
         self.digest.update(data)
@@ -77,7 +78,7 @@ class NpyWriter:
             self._file.close()
 
     def _write_header(self) -> None:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self._item_shape)}
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self.count, *self._item_shape)}
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
@@ -128,7 +129,7 @@ class Cache:
             spec = ItemSpec.from_json(saved["item"])
             items = np.load(folder / "items.npy", mmap_mode="r", allow_pickle=False)
             labels = np.load(folder / "labels.npy", allow_pickle=False) if saved["labelled"] else None
-            whole = items.shape == (saved["count"], *spec.stored_shape) and items.dtype == np.uint8
+            whole = items.shape == (saved["count"], *spec.stored_shape) and items.dtype == spec.dtype
             whole = whole and (labels is None or (labels.shape == (len(items),) and labels.dtype == np.int64))
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise UserError(f"The cached data in {folder} is damaged. Remove that folder.") from error

@@ -17,6 +17,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "sound": SOUND_SUFFIXES,
 }
 """What `--kind` may name, and the endings of each."""
+NOUNS = {"image": "images", "video": "clips", "sound": "sounds"}
+"""What messages call several items of each."""
 
 
 def recognise(names: Iterable[str], kind: str | None, where: str) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from augan.core.errors import UserError
-from augan.data.decode import SUFFIXES, Unreadable
+from augan.data.decode import Unreadable
+from augan.data.kinds import KINDS, NOUNS
 
 JUNK = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
 SPLITS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "eval", "dev"))
@@ -46,8 +47,8 @@ def is_junk(name: str) -> bool:
     return any(part.startswith(".") or part.lower() in JUNK for part in PurePosixPath(name).parts)
 
 
-def arrange(names: Sequence[str], where: str) -> Listing:
-    """Orders the images among `names` (relative, with '/') and finds classes; errors speak of `where`.
+def arrange(names: Sequence[str], where: str, kind: str = "image") -> Listing:
+    """Orders the items of a kind among `names` (relative, with '/') and finds classes; errors speak of `where`.
 
     Images in subfolders of the top get the subfolder as their class, however deep they lie. Folders that wrap
     everything else are looked through; a single folder of images is unlabelled.
@@ -56,14 +57,15 @@ def arrange(names: Sequence[str], where: str) -> Listing:
         UserError: no images, train and test parts side by side, or loose images beside class folders.
     """
     names = [name for name in names if not is_junk(name)]
-    images = sorted(name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES)
+    suffixes, noun = KINDS[kind], NOUNS[kind]
+    images = sorted(name for name in names if PurePosixPath(name).suffix.lower() in suffixes)
     if not names:
-        raise UserError(f"{where} is empty. Put images into it, loose or in one subfolder a class.")
+        raise UserError(f"{where} is empty. Put {noun} into it, loose or in one subfolder a class.")
     if not images:
-        raise UserError(f"{where} holds no images (known endings: {', '.join(sorted(SUFFIXES))}). Check the path.")
+        raise UserError(f"{where} holds no {noun} (known endings: {', '.join(sorted(suffixes))}). Check the path.")
     notes = []
     if len(images) < len(names):
-        notes.append(_ignored(names))
+        notes.append(_ignored(names, suffixes, noun))
     depth = _wrapper_depth(images)
     tops = [_top(name, depth) for name in images]
     classes = sorted({top for top in tops if top is not None})
@@ -74,20 +76,20 @@ def arrange(names: Sequence[str], where: str) -> Listing:
     if loose:
         example = next(name for name, top in zip(images, tops, strict=True) if top is None)
         raise UserError(
-            f"{where} mixes {loose} loose images ({example}) with {len(classes)} folders "
+            f"{where} mixes {loose} loose {noun} ({example}) with {len(classes)} folders "
             f"({', '.join(classes[:3])}). "
-            "Move the loose ones into class folders, or all images into one folder."
+            f"Move the loose ones into class folders, or all {noun} into one folder."
         )
     number = {name: i for i, name in enumerate(classes)}
     labels = np.array([number[top] for top in tops if top is not None], dtype=np.int64)
     return Listing(members=tuple(images), labels=labels, class_names=tuple(map(printable, classes)), notes=tuple(notes))
 
 
-def _ignored(names: Sequence[str]) -> str:
+def _ignored(names: Sequence[str], known: Sequence[str], noun: str) -> str:
     suffixes = [PurePosixPath(name).suffix.lower() or "no ending" for name in names]
-    other = Counter(suffix for suffix in suffixes if suffix not in SUFFIXES)
+    other = Counter(suffix for suffix in suffixes if suffix not in known)
     kinds = ", ".join(f"{count} {suffix}" for suffix, count in other.most_common(5))
-    return f"{sum(other.values())} files that are not images were ignored ({kinds})."
+    return f"{sum(other.values())} files that are not {noun} were ignored ({kinds})."
 
 
 def _wrapper_depth(images: Sequence[str]) -> int:

@@ -12,23 +12,25 @@ import numpy as np
 import torch
 
 from augan.core.errors import UserError, unknown_name
+from augan.core.item import ItemSpec
 from augan.data.arrays import Images, as_images, open_npy, open_npz
 from augan.data.build import Input, Options, Progress, build, safe_name
 from augan.data.cache import Cache, cache_folder, fingerprint_of
 from augan.data.decode import SUFFIXES
 from augan.data.feed import ImageFeed
-from augan.data.kinds import KINDS
+from augan.data.kinds import KINDS, SOUND_SUFFIXES, recognise
 from augan.data.labels import encode_labels
 from augan.data.listing import FolderStream, arrange, is_junk, require_exists, walk
 from augan.data.parquet import SUFFIXES as PARQUET_SUFFIXES
 from augan.data.parquet import open_table, parquet_files
 from augan.data.policy import parse_size
 from augan.data.shards import REMOTE, Shards, ShardSource, is_shards, list_shards
+from augan.data.sounds import SoundReading, build_sounds, holds_waveforms, memory_sounds, stored_sounds
 from augan.data.source import ArraySource, Layout, Origin, Source
 from augan.data.torch_dataset import spool_dataset
 from augan.data.zips import ZipStream, list_zip, split_zip_path
 
-KNOWN = "a folder of images, a .zip of one, .npy, .npz, .parquet or .tar"
+KNOWN = "a folder of images or sounds, a .zip of one, .npy, .npz, .parquet or .tar"
 
 
 @overload
@@ -42,6 +44,7 @@ def open(
     progress: Progress | None = None,
     stream: bool = False,
     kind: str | None = None,
+    sound: SoundReading | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -54,6 +57,7 @@ def open(
     progress: Progress | None = None,
     stream: bool = False,
     kind: str | None = None,
+    sound: SoundReading | None = None,
 ) -> Source: ...
 @overload
 def open(
@@ -66,6 +70,7 @@ def open(
     progress: Progress | None = None,
     stream: Literal[False] = False,
     kind: str | None = None,
+    sound: SoundReading | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -78,6 +83,7 @@ def open(
     progress: Progress | None = None,
     stream: bool = False,
     kind: str | None = None,
+    sound: SoundReading | None = None,
 ) -> Source: ...
 
 
@@ -91,6 +97,7 @@ def open(
     progress: Progress | None = None,
     stream: bool = False,
     kind: str | None = None,
+    sound: SoundReading | None = None,
 ) -> Source:
     """Opens images of any layout as a source, decoded once to a memory-mapped uint8 cache.
 
@@ -108,6 +115,7 @@ def open(
         progress: called with (items done, items in all) while decoding.
         stream: read tar files as images are needed and keep nothing decoded, for sets larger than the disk.
         kind: one of `augan.data.kinds.KINDS`; None goes by what most files are.
+        sound: rate, length and form of sounds; None goes by the data.
 
     Raises:
         UserError: what is wrong with the data and what to do about it.
@@ -143,7 +151,23 @@ def open(
         return ShardSource(shards, _shard_name(data), wanted)
     if shards is not None:
         return build(_shard_input(data, shards), options, store, progress)
-    return build(_read(data, store), options, store, progress)
+    found = read_input(data, store, kind, sound)
+    if found.kind == "sound":
+        return build_sounds(found, options, sound or SoundReading(), store, progress)
+    return build(found, options, store, progress)
+
+
+def open_like(data: Any, item: ItemSpec, **options: Any) -> Source:
+    """Opens `data` at the size of other items; sounds are stored exactly as those are.
+
+    Raises:
+        UserError: see `open`.
+    """
+    if item.sound is None or (isinstance(data, Source) and not isinstance(data, (str, Path))):
+        size = None if item.sound is not None else f"{item.height}x{item.width}"
+        return open(data, size=size, **options)
+    reading = SoundReading(like=item.sound, channels=item.channels)
+    return open(data, kind="sound", sound=reading, **options)
 
 
 def _find_shards(data: Any, store: Cache) -> Shards | None:
@@ -180,9 +204,12 @@ def _shard_input(data: Any, shards: Shards) -> Input:
     )
 
 
-def _read(data: Any, store: Cache) -> Input:
+def read_input(data: Any, store: Cache, kind: str | None = None, sound: SoundReading | None = None) -> Input:
+    """Raw items of a path or a Python object, nothing decoded yet."""
     if isinstance(data, (str, Path)):
-        return _read_path(Path(data).expanduser())
+        return _read_path(Path(data).expanduser(), kind)
+    if kind == "sound":
+        return memory_sounds(data, sound)
     if (
         isinstance(data, tuple)
         and len(data) == 2
@@ -196,15 +223,17 @@ def _read(data: Any, store: Cache) -> Input:
     return _read_dataset(data, store)
 
 
-def _read_path(path: Path) -> Input:
+def _read_path(path: Path, kind: str | None = None) -> Input:
     inside_zip = split_zip_path(path)
     if inside_zip is not None:
-        return _read_zip(path, *inside_zip)
+        return _read_zip(path, *inside_zip, kind)
     if "*" not in path.name:
         require_exists(path)
     suffix = path.suffix.lower()
     if path.is_dir():
-        return _read_folder(path)
+        return _read_folder(path, kind)
+    if suffix == ".npz" and holds_waveforms(path):
+        return stored_sounds(path)
     if suffix == ".npy":
         return _array_input(open_npy(path), _Labels(), "npy", path)
     if suffix == ".npz":
@@ -214,15 +243,24 @@ def _read_path(path: Path) -> Input:
         return _read_parquet(path, parquet_files(path))
     if suffix in SUFFIXES:
         raise UserError(f"{path} is a single image. Give the folder that holds the images: {path.parent}")
+    if suffix in SOUND_SUFFIXES:
+        raise UserError(f"{path} is a single sound. Give the folder that holds the sounds: {path.parent}")
     raise UserError(f"{path} is not a kind of data that augan knows. Give {KNOWN}.")
 
 
-def _read_folder(path: Path) -> Input:
+def _kind_of(names: list[str], kind: str | None, where: str) -> str:
+    """Sounds, or else images; a .gif may be either picture or clip, and does not tell."""
+    found = recognise([name for name in names if not name.lower().endswith(".gif")], kind, where)
+    return found if found == "sound" else "image"
+
+
+def _read_folder(path: Path, kind: str | None = None) -> Input:
     files = walk(path)
     tables = [name for name, _, _ in files if name.lower().endswith(PARQUET_SUFFIXES)]
     if tables and not any(name.lower().endswith(tuple(SUFFIXES)) for name, _, _ in files):
         return _read_parquet(path, parquet_files(path))
-    listing = arrange([name for name, _, _ in files], str(path))
+    kind = _kind_of([name for name, _, _ in files], kind, str(path))
+    listing = arrange([name for name, _, _ in files], str(path), kind)
     return Input(
         feed=ImageFeed(len(listing.members), FolderStream(path, listing.members), listing.members.__getitem__),
         labels=listing.labels,
@@ -231,11 +269,14 @@ def _read_folder(path: Path) -> Input:
         name=safe_name(path.resolve().name),
         notes=listing.notes,
         fingerprint=fingerprint_of("folder", str(path.resolve()), files),
+        kind=kind,
     )
 
 
-def _read_zip(path: Path, archive: Path, inside: str) -> Input:
-    listing = arrange(list_zip(archive, inside), str(path))
+def _read_zip(path: Path, archive: Path, inside: str, kind: str | None = None) -> Input:
+    files = list_zip(archive, inside)
+    kind = _kind_of([name for name in files if not is_junk(name)], kind, str(path))
+    listing = arrange(files, str(path), kind)
     return Input(
         feed=ImageFeed(len(listing.members), ZipStream(archive, inside, listing.members), listing.members.__getitem__),
         labels=listing.labels,
@@ -244,6 +285,7 @@ def _read_zip(path: Path, archive: Path, inside: str) -> Input:
         name=safe_name(f"{archive.stem}-{inside}" if inside else archive.stem),
         notes=listing.notes,
         fingerprint=fingerprint_of("zip", inside, _stamp(archive)),
+        kind=kind,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Integer, UInt8
+from jaxtyping import Int16, Integer, UInt8
 
 from augan.core.errors import UserError
 from augan.core.files import release_pages
@@ -82,15 +82,15 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def items(self, indices: np.ndarray) -> np.ndarray:
-        """(b,) indices to (b, h, w, c) uint8; clips are (b, t, h, w, c)."""
+        """(b,) indices to (b, h, w, c) uint8; clips are (b, t, h, w, c); waveforms (b, 1, samples, c) int16."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ArraySource:
-    """A source over a (memory-mapped) uint8 array. `rows` picks and orders its items; None takes all."""
+    """A source over a (memory-mapped) array. `rows` picks and orders its items; None takes all."""
 
-    array: UInt8[np.ndarray, "m *grid c"] = field(repr=False)
+    array: UInt8[np.ndarray, "m *grid c"] | Int16[np.ndarray, "m *grid c"] = field(repr=False)
     item: ItemSpec
     key: str
     name: str = "data"
@@ -102,8 +102,8 @@ class ArraySource:
     def __len__(self) -> int:
         return len(self.array) if self.rows is None else len(self.rows)
 
-    def items(self, indices: Integer[np.ndarray, " b"]) -> UInt8[np.ndarray, "b *grid c"]:
-        """The items with these numbers, copied out of the memory map."""
+    def items(self, indices: Integer[np.ndarray, " b"]) -> np.ndarray:
+        """(b, *grid, c): items with these numbers, copied out of the memory map."""
         rows = indices if self.rows is None else self.rows[indices]
         chosen = np.array(self.array[rows])
         release_pages(self.array)

@@ -17,6 +17,7 @@ from augan.networks.residual import ResidualDiscriminator, ResidualGenerator
 from augan.networks.skip import SkipDiscriminator, SkipGenerator
 from augan.networks.strided import StridedDiscriminator, StridedGenerator
 from augan.networks.style import StyleDiscriminator, StyleGenerator
+from augan.networks.wavegan import WaveDiscriminator, WaveGenerator
 from augan.nn import ease_classes_in
 
 AUXILIARY = ("skip", "strided")
@@ -56,7 +57,7 @@ class NetworkConfig:
     """Which networks play.
 
     Attributes:
-        name: the family: article, strided, residual, style or skip.
+        name: the family: article, strided, residual, style or skip; wavegan for waveforms.
         latent_size: numbers in a latent vector.
         width: base number of channels; parameters grow with its square.
         widest: the coarsest maps have at most so many times `width` channels; null: the family's usual (4; skip: 8).
@@ -117,12 +118,17 @@ def _skip(config: NetworkConfig, shape: dict[str, Any]) -> tuple[nn.Module, nn.M
     return SkipGenerator(**shape, latent_size=config.latent_size), discriminator
 
 
+def _wavegan(config: NetworkConfig, shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    return WaveGenerator(**shape, latent_size=config.latent_size), WaveDiscriminator(**shape)
+
+
 NETWORKS: dict[str, Callable[[NetworkConfig, dict[str, Any]], tuple[nn.Module, nn.Module]]] = {
     "article": _article,
     "strided": _strided,
     "residual": _residual,
     "style": _style,
     "skip": _skip,
+    "wavegan": _wavegan,
 }
 """What `--set networks.name=NAME` may name."""
 
@@ -131,10 +137,16 @@ def build(config: NetworkConfig, item: ItemSpec) -> tuple[nn.Module, nn.Module]:
     """(generator, discriminator) for items of this kind, freshly initialised from torch's global random state.
 
     Raises:
-        UserError: the family is unknown; the message lists them.
+        UserError: the family is unknown (the message lists them), or not for such items.
     """
     if config.name not in NETWORKS:
         raise unknown_name("network family", config.name, NETWORKS)
+    waveforms = item.sound is not None and item.sound.form == "waveform"
+    if waveforms != (config.name == "wavegan"):
+        raise UserError(
+            f"networks.name={config.name} does not go with {'waveforms' if waveforms else 'pictures or spectrograms'}: "
+            "waveforms (data.form=waveform) and wavegan belong together."
+        )
     classes = item.classes if config.conditional else 0
     shape = {"channels": item.channels, "height": item.height, "width": item.width, "classes": classes}
     pair = NETWORKS[config.name](config, shape | {"base": config.width})

@@ -26,6 +26,7 @@ SHORT = 300_000
 LONG = 100_000
 """In longer runs the rate falls to an eighth, in shorter ones to a quarter."""
 
+WAVE_GAMMA = 3.0
 MANY_EPOCHS = 500
 """From so many on, what the discriminator sees is augmented adaptively."""
 
@@ -138,9 +139,11 @@ def _few_images(facts: Facts, planned: float) -> tuple[dict[str, Any], list[str]
     epochs = planned / facts.count
     if epochs < MANY_EPOCHS:
         return {}, []
-    settings = {"adaptive": ("translation", "cutout"), "adaptive_images": 50_000.0}
+    sound = facts.item.sound is not None  # moved up or down, a spectrogram is another sound
+    settings = {"adaptive": ("cutout",) if sound else ("translation", "cutout"), "adaptive_images": 50_000.0}
+    how = "spectrograms partly covered" if sound else "images moved and partly covered"
     return settings, [
-        f"the discriminator sees the {facts.count:,} images moved and partly covered, lest it learn them by heart: it "
+        f"the discriminator sees the {facts.count:,} {how}, lest it learn them by heart: it "
         f"will see each about {epochs:,.0f} times"
     ]
 
@@ -159,6 +162,8 @@ def strided(facts: Facts) -> RunConfig:
 
 def auto(facts: Facts) -> RunConfig:
     """The fast pair, as wide as the budget can train: wide enough to learn, narrow enough to see enough images."""
+    if facts.item.sound is not None and facts.item.sound.form == "waveform":
+        return wavegan(facts)
     fitting = [width for width, needed in WIDTHS.items() if facts.affordable_images(width) >= needed]
     width = max(fitting, default=min(WIDTHS))
     planned = facts.affordable_images(width)
@@ -313,6 +318,39 @@ def stylegan2_ada(facts: Facts) -> RunConfig:
     )
 
 
+def wavegan(facts: Facts) -> RunConfig:
+    """WaveGAN's layers (arXiv:1802.04208) on waveforms, with phase shuffle, at half the paper's width.
+
+    The engine plays one turn each where the paper plays five of the discriminator, and has the relativistic objective
+    and both gradient penalties in place of WGAN-GP (`game.objective=wasserstein`, `game.gradient_penalty=10`).
+    """
+    if facts.item.sound is None or facts.item.sound.form != "waveform":
+        raise UserError("wavegan is for sounds as waveforms. Give a folder of sounds, or choose another --recipe.")
+    balance, reasons = _balance(facts)
+    return RunConfig(
+        recipe="wavegan",
+        data=DataConfig(balance=balance),
+        networks=NetworkConfig(name="wavegan", width=32, latent_size=100),
+        game=GameConfig(
+            objective="relativistic",
+            r1_gamma=WAVE_GAMMA,
+            r2_gamma=WAVE_GAMMA,
+            penalty_interval=4,
+            matching=_matching(facts),
+            reuse=True,
+        ),
+        training=TrainingConfig(
+            **_budget(facts),
+            batch=32,
+            learning_rate=4e-4,
+            learning_rate_end=1e-4,
+            beta2=0.9,
+            precision="fp32",
+        ),
+        reasons=(*reasons, "one-dimensional convolutions on waveforms"),
+    )
+
+
 RECIPES: dict[str, Callable[[Facts], RunConfig]] = {
     "auto": auto,
     "article": article,
@@ -321,8 +359,13 @@ RECIPES: dict[str, Callable[[Facts], RunConfig]] = {
     "r3gan-cifar10": r3gan_cifar10,
     "r3gan-ffhq64": r3gan_ffhq64,
     "stylegan2-ada": stylegan2_ada,
+    "wavegan": wavegan,
 }
 """What `--recipe NAME` may name."""
+
+
+READINGS: dict[str, tuple[str, ...]] = {"wavegan": ("data.form=waveform",)}
+"""Settings of the data that a recipe brings, as the data is opened before it is asked."""
 
 
 def recipe_config(

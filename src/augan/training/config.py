@@ -27,6 +27,9 @@ class DataConfig:
         balance: 0 draws every image equally often, 1 every class.
         stream: read tar files as images are needed, and keep nothing decoded: for sets larger than the disk.
         held_out: images that are kept from both players, to see whether the discriminator knows the others by heart.
+        rate_hz: of sounds, samples a second; null: as most of them have.
+        seconds: how long a sound is; null: what 9 in 10 do not exceed, up to 512 frames. Rounded up to 16 frames.
+        form: of sounds: spectrogram or waveform; null: as the recipe has it.
     """
 
     path: str | None = None
@@ -37,6 +40,9 @@ class DataConfig:
     balance: float = Field(default=0.0, ge=0, le=1)
     stream: bool = False
     held_out: int = Field(default=0, ge=0)
+    rate_hz: int | None = Field(default=None, ge=1_000, le=384_000)
+    seconds: float | None = Field(default=None, gt=0, le=600)
+    form: Literal["spectrogram", "waveform"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

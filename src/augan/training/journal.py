@@ -6,11 +6,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from augan.checkpoint import Model
 from augan.core.config import to_dict
-from augan.core.files import atomic_folder, disk_errors, remove_parts, require_absent, require_space, write_json
+from augan.core.files import (
+    atomic_file,
+    atomic_folder,
+    disk_errors,
+    remove_parts,
+    require_absent,
+    require_space,
+    write_json,
+)
 from augan.core.item import from_unit
 from augan.core.pictures import save_sheet
+from augan.core.sounds import SoundSpec, decode, in_a_row, pictures_of, write_wav
 from augan.data import Source, class_counts
 from augan.training.config import RunConfig
 
@@ -55,8 +66,18 @@ class Journal:
         shown = (names or ())[:SHEET_CLASSES]
         rows = len(shown) or 8
         classes = [name for name in shown for _ in range(SHEET_COLUMNS)] or None
-        save_sheet(path, from_unit(model.sample(rows * SHEET_COLUMNS, classes)), SHEET_COLUMNS, shown or None)
+        items = from_unit(model.sample(rows * SHEET_COLUMNS, classes), model.item.dtype)
+        if model.item.sound is not None:
+            items = self._sounds(path, items, model.item.sound)
+        save_sheet(path, items, SHEET_COLUMNS, shown or None)
         return path
+
+    def _sounds(self, path: Path, items: np.ndarray, spec: SoundSpec) -> np.ndarray:
+        """Writes the first sound of each row, one after another, beside the sheet; gives pictures of all."""
+        heard = decode(items[::SHEET_COLUMNS], spec).numpy()
+        with atomic_file(path.with_suffix(".wav")) as temporary:
+            write_wav(temporary, in_a_row(heard, spec.rate_hz), spec.rate_hz)
+        return pictures_of(items, spec)
 
     def end(self, result: dict[str, Any]) -> None:
         """Writes the outcome."""

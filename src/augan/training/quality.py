@@ -12,7 +12,7 @@ from augan.checkpoint import Model
 from augan.core.errors import UserError
 from augan.core.item import from_unit, to_unit
 from augan.core.rng import numpy_stream
-from augan.data import Loader, Source
+from augan.data import Loader, Source, as_pictures, to_pictures
 from augan.metrics import Quality, cached_extractor, measure
 from augan.training.step import Table
 
@@ -25,6 +25,7 @@ class QualityMeter:
     """Measures models against a fixed, random part of the data (at most 2,000 images)."""
 
     def __init__(self, source: Source, cache: Path, seed: int = 0) -> None:
+        source = as_pictures(source)
         self.extractor = cached_extractor(source, source.key, cache)
         count = min(len(source), MOST_REAL)
         chosen = np.sort(numpy_stream(seed, "measured real images").permutation(len(source))[:count])
@@ -39,7 +40,8 @@ class QualityMeter:
             classes = [int(label) for label in self.real_labels[order]]
         parts, labels = [], []
         for images, asked in model.stream(count, classes, seed, batch=256):
-            parts.append(self.extractor.features(to_unit(from_unit(images))))  # as they would be on disk
+            items = to_pictures(from_unit(images, model.item.dtype), model.item)  # as they would be on disk
+            parts.append(self.extractor.features(to_unit(items)))
             if asked is not None:
                 labels.append(asked.numpy())
         fake_labels = np.concatenate(labels) if labels else None

@@ -23,8 +23,10 @@ from augan.translate.files import Translated, translate_files
 from augan.translate.measure import Row, TranslationQuality, channels_like, measure_translation, two_sample_accuracy
 from augan.translate.model import TranslationModel, load_translation
 from augan.translate.sides import Sides, open_sides, open_single
+from augan.translate.sounds import translate_wave
 from augan.translate.trainer import Reading, TranslationTrainer
 
+UNCHANGED = ("flip=false", "enlarge=1.0", "flip_equivariance=false")
 load = load_translation
 apply = translate_files
 
@@ -46,6 +48,7 @@ __all__ = [
     "open_single",
     "train",
     "translate_files",
+    "translate_wave",
     "translation_config",
     "two_sample_accuracy",
 ]
@@ -116,5 +119,7 @@ def train(
         sides = world.in_turn(lambda: open_single(a, b, size=size))
     else:
         sides = world.in_turn(lambda: open_sides(a, b, paired=config.paired, size=size))
+    if sides.item("a").sound is not None and not resume:  # a sound backwards, or cut, is another sound
+        config = override(override(config, UNCHANGED), settings)
     trainer = TranslationTrainer(sides, config, folder, tell=tell, should_stop=should_stop, world=world)
     return trainer.run(resume)

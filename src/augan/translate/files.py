@@ -18,9 +18,9 @@ from augan.data.listing import FolderStream, is_junk, require_exists, walk
 from augan.data.zips import ZipStream, list_zip, split_zip_path
 from augan.translate.model import TranslationModel
 from augan.translate.sides import MOVING
+from augan.translate.sounds import FAILED, translate_sounds
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-FAILED = "failed.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,7 @@ def translate_files(
     """Translates a picture into a picture, a folder or .zip into a folder or .zip; names stay, as PNG.
 
     Files that cannot be read are left out, and listed in `failed.txt` in the result (beside a picture: an error).
+    A model of sounds translates a sound into a .wav file, and a folder into a folder of them.
 
     Raises:
         UserError: nothing there, a film, no images, `out` exists, a direction that the model does not go.
@@ -53,6 +54,9 @@ def translate_files(
         require_exists(source)
     require_absent(target)
     way = model.direction(direction)
+    if model.items[way[0]].sound is not None:
+        done, failed = translate_sounds(model, source, packed, target, way, tick)
+        return Translated(out=target, done=done, failed=failed)
     if source.suffix.lower() in MOVING:
         raise UserError(f"{source} is a film. Give its frames as a folder of images.")
     if packed is None and source.is_file():

@@ -35,7 +35,10 @@ class TranslationModel:
 
     Attributes:
         directions: which can be asked for, 'a2b' or 'b2a'; items: what sides 'a' and 'b' are.
+        paired: whether it learnt from pairs.
     """
+
+    paired = True
 
     def __init__(self, generators: dict[str, nn.Module], a: ItemSpec, b: ItemSpec, device: torch.device | str = "cpu"):
         self.device = torch.device(device)
@@ -177,4 +180,6 @@ def load_translation(path: Path | str, *, which: str = "best", device: str = "cp
             except RuntimeError as error:
                 raise UserError(f"{checkpoint}/model.safetensors does not fit the generator: {error}") from error
             generators[direction] = module
-    return TranslationModel(generators, items["a"], items["b"], choose_device(device))
+    model = TranslationModel(generators, items["a"], items["b"], choose_device(device))
+    model.paired = config.paired
+    return model

@@ -14,7 +14,7 @@ from augan.core.errors import UserError
 from augan.core.files import disk_errors
 from augan.core.item import ItemSpec
 from augan.core.pictures import to_pillow
-from augan.data import ArraySource, Source, subset
+from augan.data import ArraySource, Source, open_like, subset
 from augan.data import open as open_source
 from augan.data.decode import SUFFIXES, Unreadable, decode, probe
 from augan.data.listing import FolderStream, is_junk, require_exists, walk
@@ -60,6 +60,9 @@ def open_sides(a: Any, b: Any = None, *, paired: bool, size: int | str | None = 
         if isinstance(data, str | Path) and Path(data).suffix.lower() in MOVING:
             raise UserError(f"{data} is a film. Give its frames as a folder of images.")
     first = open_source(a, size=size)
+    if first.item.sound is not None:
+        second = open_like(b, first.item)
+        return _matched(first, second) if paired else Sides(a=first, b=second, paired=False)
     shape = f"{first.item.height}x{first.item.width}"
     if size is None and _own_size(open_source(b)) != (first.item.height, first.item.width) and paired:
         other = _own_size(open_source(b))
