@@ -63,6 +63,9 @@ def resolve(
         "training.device": device,
         "data.size": reading.size,
         "data.kind": reading.kind,
+        "data.frames": reading.frames,
+        "data.frames_per_sec": reading.frames_per_sec,
+        "data.step": reading.step,
         "data.strict": reading.strict,
         "data.min_images_per_class": reading.min_images_per_class,
     }
@@ -99,6 +102,7 @@ def _open(data: Any, reading: DataConfig) -> Source:
         min_images_per_class=reading.min_images_per_class,
         stream=reading.stream,
         kind=reading.kind,
+        cutting=reading.cutting,
     )
 
 

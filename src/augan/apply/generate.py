@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +15,8 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
+from augan.apply.arrays import NpzWriter
+from augan.apply.clips import generate_clips
 from augan.checkpoint import Model
 from augan.core.errors import UserError
 from augan.core.files import atomic_file, atomic_folder, require_absent, require_folder_names, require_space
@@ -40,17 +40,26 @@ def generate(
     classes: Classes = None,
     truncation: float = 1.0,
     seed: int = 0,
+    frames: int | None = None,
+    fps: float | None = None,
+    grid: int = 0,
     tick: Tick = lambda done: None,
 ) -> Path:
     """Writes `count` images to `out`, whose name decides the form.
 
     .npz: `images` (n, h, w, c) uint8 and, if conditional, `labels` (n,) int64 and `class_names`. .png: a sheet.
     .gif and .mp4: an interpolation through `count` random points. Anything else: a folder of PNG files, in a
-    subfolder a class if conditional.
+    subfolder a class if conditional. Clips have forms, lengths (`frames`), rates (`fps`) and grids of their own, see
+    `augan.apply.clips`.
 
     Raises:
         UserError: `out` exists, too little space, an unknown ending or class.
     """
+    if model.item.kind == "video":
+        more: dict[str, Any] = {"frames": frames, "fps": fps, "grid": grid, "tick": tick}
+        return generate_clips(model, count, out, classes=classes, truncation=truncation, seed=seed, **more)
+    if frames is not None or fps is not None or grid:
+        raise UserError("--frames, --fps and --grid are for models of clips, and this one makes images.")
     path = Path(out)
     if count < 1:
         raise UserError(f"--count {count}: at least 1 image must be generated.")
@@ -97,42 +106,6 @@ def _write_npz(
         if labels is not None:
             archive.add("labels", labels.numpy())
             archive.add("class_names", np.array(item.class_names))
-
-
-class NpzWriter:
-    """An .npz file written array by array, each in parts, so that it never has to fit into memory."""
-
-    def __init__(self, path: Path) -> None:
-        self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True)
-
-    def __enter__(self) -> NpzWriter:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._archive.close()
-
-    def add(self, name: str, array: np.ndarray) -> None:
-        """Adds a whole array."""
-        buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, array, allow_pickle=False)
-        self._archive.writestr(f"{name}.npy", buffer.getvalue())
-
-    def add_stream(self, name: str, shape: tuple[int, ...], dtype: Any, parts: Iterator[np.ndarray]) -> None:
-        """Adds an array of known shape from parts along its first axis."""
-        with self._archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-            write_array(file, shape, dtype, parts)
-
-
-def write_array(file: Any, shape: tuple[int, ...], dtype: Any, parts: Iterator[np.ndarray]) -> None:
-    """Writes an array of known shape in .npy form from parts along its first axis."""
-    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
-    np.lib.format.write_array_header_2_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
-    rows = 0
-    for part in parts:
-        assert part.shape[1:] == shape[1:]
-        rows += len(part)
-        file.write(np.ascontiguousarray(part, dtype=dtype).tobytes())
-    assert rows == shape[0]
 
 
 def _write_folder(

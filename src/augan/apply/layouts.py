@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from augan.apply.generate import NpzWriter, write_array
+from augan.apply.arrays import NpzWriter, write_array
 from augan.core.errors import UserError
 from augan.core.files import (
     atomic_file,

@@ -155,12 +155,17 @@ def train(
 )
 def generate(
     run: RunArgument,
-    count: Annotated[int, typer.Option(help="How many images (points of the walk, for .gif and .mp4).")],
     out: Annotated[Path, typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder for PNG files.")],
+    count: Annotated[int, typer.Option(help="How many images or clips (points of the walk, for .gif and .mp4).")] = 16,
     classes: Annotated[
         str | None, typer.Option(metavar="A,B", help="Classes in turn.", show_default="all in turn")
     ] = None,
     truncation: Annotated[float, typer.Option(help="Below 1: more typical, less diverse. 0 < T <= 1.")] = 1.0,
+    frames: Annotated[int | None, typer.Option(help="Clips: how many frames.", show_default="as trained")] = None,
+    fps: Annotated[float | None, typer.Option(help="Clips: frames a second.", show_default="as trained")] = None,
+    grid: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Clips: a row for each of --count contents, with N motions.")
+    ] = 0,
     seed: Seed = 0,
     checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
     device: Device = "auto",
@@ -174,11 +179,23 @@ def generate(
     model = api.load(run, which=checkpoint, device=device)
     names = None if classes is None else [name.strip() for name in classes.split(",") if name.strip()]
     with counting(make_console(), "Generating", count, quiet) as tick:
-        path = api.generate(model, count, out, classes=names, truncation=truncation, seed=seed, tick=tick)
+        path = api.generate(
+            model,
+            count,
+            out,
+            classes=names,
+            truncation=truncation,
+            seed=seed,
+            frames=frames,
+            fps=fps,
+            grid=grid,
+            tick=tick,
+        )
     if json:
         print_json({"out": str(path), "count": count, "seed": seed, "generator": model.hash})
     else:
-        say(make_console(), f"{count:,} images in [bold]{escape(str(path))}[/bold]")
+        noun = "clips" if model.item.kind == "video" else "images"
+        say(make_console(), f"{count * max(1, grid):,} {noun} in [bold]{escape(str(path))}[/bold]")
 
 
 app.command(

@@ -20,6 +20,7 @@ from augan.core.item import ItemSpec
 from augan.data.cache import Cache, Entry, NpyWriter, fingerprint_of
 from augan.data.decode import Unreadable
 from augan.data.feed import Feed, require_finite
+from augan.data.films import Cutting
 from augan.data.listing import printable
 from augan.data.policy import Plan, Survey, make_plan
 from augan.data.source import ArraySource, Origin, Sizes
@@ -37,11 +38,15 @@ class Options:
     strict: bool = False
     min_images_per_class: int = 0
     kind: str | None = None
+    cutting: Cutting | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """Raw items with their labels. `fingerprint` stands for names, sizes and times of files, if any."""
+    """Raw items with their labels. `fingerprint` stands for names, sizes and times of files, if any.
+
+    `noun` is what messages call the items; clips have `frames` at `frames_per_sec`.
+    """
 
     feed: Feed
     labels: Int64[np.ndarray, " n"] | None
@@ -50,6 +55,9 @@ class Input:
     name: str
     notes: tuple[str, ...] = ()
     fingerprint: str | None = None
+    noun: str = "images"
+    frames: int | None = None
+    frames_per_sec: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,12 +115,12 @@ class _Decoding:
         while True:
             choice = self.choose(bad)
             plan = make_plan(survey, choice.chosen, self.options.size)
-            pixels = int(choice.chosen.sum()) * plan.height * plan.width * plan.channels
+            pixels = int(choice.chosen.sum()) * plan.height * plan.width * plan.channels * (self.data.frames or 1)
             with self.cache.building(pixels + SMALL_FILES_BYTES) as folder:
                 failed, writer = self.write(plan, choice.chosen, folder / "items.npy")
                 bad.update(failed)
                 if bad and self.options.strict:  # only now, so that all are known
-                    what = _unreadable(self.data.feed, bad)
+                    what = _unreadable(self.data, bad)
                     raise UserError(f"{what}. Repair or remove them, or leave out --strict to skip them.")
                 kept = choice.chosen.copy()
                 kept[list(failed)] = False
@@ -123,7 +131,7 @@ class _Decoding:
     def choose(self, bad: dict[int, str]) -> Choice:
         """Readable items of classes that are large enough."""
         if len(bad) == len(self.data.feed):
-            raise UserError(f"{_unreadable(self.data.feed, bad)}: none is left. Check that these are images.")
+            raise UserError(f"{_unreadable(self.data, bad)}: none is left. Check that these are {self.data.noun}.")
         return choose(self.data, bad, self.options.min_images_per_class)
 
     def write(self, plan: Plan, chosen: np.ndarray, path: Path) -> tuple[dict[int, str], NpyWriter]:
@@ -131,7 +139,8 @@ class _Decoding:
         failed: dict[int, str] = {}
         total = int(chosen.sum())
         with self.cache.write_errors():
-            writer = NpyWriter(path, (plan.height, plan.width, plan.channels))
+            time = () if self.data.frames is None else (self.data.frames,)
+            writer = NpyWriter(path, (*time, plan.height, plan.width, plan.channels))
         try:
             for index, items in self.data.feed.blocks(plan, chosen):
                 if isinstance(items, Unreadable):
@@ -156,17 +165,20 @@ class _Decoding:
             width=plan.width,
             class_names=names,
             value_range=plan.value_range,
+            kind="image" if self.data.frames is None else "video",
+            frames=self.data.frames,
+            frames_per_sec=self.data.frames_per_sec,
         )
         content = hashlib.sha256(writer.digest.digest())
         content.update(b"" if labels is None else labels.astype("<i8").tobytes())
         content.update(json.dumps(spec.to_json(), sort_keys=True).encode())
         key = content.hexdigest()
         self.cache.publish(writer.path.parent, key, Entry(spec=spec, count=writer.count, labels=labels))
-        skipped = (f"{_unreadable(self.data.feed, bad)} and were skipped.",) if bad else ()
+        skipped = (f"{_unreadable(self.data, bad)} and were skipped.",) if bad else ()
         return {
             "key": key,
             "dropped": np.flatnonzero(~choice.chosen).tolist(),
-            "notes": [*plan.notes, *skipped, *choice.notes],
+            "notes": [*(_about(note, self.data.noun) for note in plan.notes), *skipped, *choice.notes],
             "sizes": asdict(plan.sizes),
         }
 
@@ -179,11 +191,16 @@ def _final_labels(data: Input, chosen: np.ndarray) -> tuple[np.ndarray | None, t
     return numbers.reshape(-1).astype(np.int64), tuple(data.class_names[i] for i in used)
 
 
-def _unreadable(feed: Feed, bad: dict[int, str]) -> str:
-    order = sorted(bad)
+def _about(note: str, noun: str) -> str:
+    """What the policies for images say, of another kind of item."""
+    return note.replace("Images ", f"{noun.capitalize()} ").replace(" images ", f" {noun} ")
+
+
+def _unreadable(data: Input, bad: dict[int, str]) -> str:
+    feed, order = data.feed, sorted(bad)
     named = ", ".join(f"{printable(feed.name_of(i))} ({bad[i]})" for i in order[:NAMED_AT_MOST])
     more = f" and {len(order) - NAMED_AT_MOST} more" if len(order) > NAMED_AT_MOST else ""
-    return f"{len(order)} of {len(feed)} images could not be read ({named}{more})"
+    return f"{len(order)} of {len(feed)} {data.noun} could not be read ({named}{more})"
 
 
 def choose(data: Input, bad: dict[int, str], minimum: int) -> Choice:
@@ -201,7 +218,7 @@ def choose(data: Input, bad: dict[int, str], minimum: int) -> Choice:
         single = np.flatnonzero((counts == 1) & ~small)
         if len(single):
             raise UserError(
-                f"class '{data.class_names[single[0]]}' has 1 image; at least 2 are needed: add some, "
+                f"class '{data.class_names[single[0]]}' has 1 {data.noun[:-1]}; at least 2 are needed: add some, "
                 "or leave such "
                 "classes out with --set data.min_images_per_class=2"
             )
@@ -209,11 +226,13 @@ def choose(data: Input, bad: dict[int, str], minimum: int) -> Choice:
             chosen &= ~small[data.labels]
             named = [f"{data.class_names[i]} ({counts[i]})" for i in np.flatnonzero(small)]
             more = f" and {len(named) - NAMED_AT_MOST} more" if len(named) > NAMED_AT_MOST else ""
-            fewer = f"fewer than {minimum} images" if minimum > 1 else "no readable image"
+            fewer = f"fewer than {minimum} {data.noun}" if minimum > 1 else f"no readable {data.noun[:-1]}"
             notes = (f"{len(named)} classes with {fewer} were left out: {', '.join(named[:NAMED_AT_MOST])}{more}.",)
     if chosen.sum() < 2:
         left = " after leaving out small classes" if notes else ""
-        raise UserError(f"There are {chosen.sum()} usable images{left}, and at least 2 are needed. Add images.")
+        raise UserError(
+            f"There are {chosen.sum()} usable {data.noun}{left}, and at least 2 are needed. Add {data.noun}."
+        )
     return Choice(chosen=chosen, notes=notes)
 
 

@@ -46,7 +46,7 @@ class NpyWriter:
     `digest` is the SHA-256 of what was written, without the header.
     """
 
-    def __init__(self, path: Path, item_shape: tuple[int, int, int]) -> None:
+    def __init__(self, path: Path, item_shape: tuple[int, ...]) -> None:
         self.path = path
         self.count = 0
         self.digest = hashlib.sha256()

@@ -15,8 +15,10 @@ from augan.core.errors import UserError, unknown_name
 from augan.data.arrays import Images, as_images, open_npy, open_npz
 from augan.data.build import Input, Options, Progress, build, safe_name
 from augan.data.cache import Cache, cache_folder, fingerprint_of
+from augan.data.cliplisting import read_clips
 from augan.data.decode import SUFFIXES
 from augan.data.feed import ImageFeed
+from augan.data.films import Cutting
 from augan.data.kinds import KINDS
 from augan.data.labels import encode_labels
 from augan.data.listing import FolderStream, arrange, is_junk, require_exists, walk
@@ -28,7 +30,7 @@ from augan.data.source import ArraySource, Layout, Origin, Source
 from augan.data.torch_dataset import spool_dataset
 from augan.data.zips import ZipStream, list_zip, split_zip_path
 
-KNOWN = "a folder of images, a .zip of one, .npy, .npz, .parquet or .tar"
+KNOWN = "a folder of images or clips, a .zip of one, .npy, .npz, .parquet or .tar"
 
 
 @overload
@@ -42,6 +44,7 @@ def open(
     progress: Progress | None = None,
     stream: bool = False,
     kind: str | None = None,
+    cutting: Cutting | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -54,6 +57,7 @@ def open(
     progress: Progress | None = None,
     stream: bool = False,
     kind: str | None = None,
+    cutting: Cutting | None = None,
 ) -> Source: ...
 @overload
 def open(
@@ -66,6 +70,7 @@ def open(
     progress: Progress | None = None,
     stream: Literal[False] = False,
     kind: str | None = None,
+    cutting: Cutting | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -78,6 +83,7 @@ def open(
     progress: Progress | None = None,
     stream: bool = False,
     kind: str | None = None,
+    cutting: Cutting | None = None,
 ) -> Source: ...
 
 
@@ -91,6 +97,7 @@ def open(
     progress: Progress | None = None,
     stream: bool = False,
     kind: str | None = None,
+    cutting: Cutting | None = None,
 ) -> Source:
     """Opens images of any layout as a source, decoded once to a memory-mapped uint8 cache.
 
@@ -108,6 +115,7 @@ def open(
         progress: called with (items done, items in all) while decoding.
         stream: read tar files as images are needed and keep nothing decoded, for sets larger than the disk.
         kind: one of `augan.data.kinds.KINDS`; None goes by what most files are.
+        cutting: how films become clips of one length.
 
     Raises:
         UserError: what is wrong with the data and what to do about it.
@@ -127,7 +135,7 @@ def open(
         raise UserError(f"min_images_per_class is {min_images_per_class}, and it starts at 0.")
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of item", kind, KINDS)
-    options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class, kind=kind)
+    options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class, kind=kind, cutting=cutting)
     store = Cache(cache_folder(cache))
     shards = _find_shards(data, store)
     if stream:
@@ -143,7 +151,8 @@ def open(
         return ShardSource(shards, _shard_name(data), wanted)
     if shards is not None:
         return build(_shard_input(data, shards), options, store, progress)
-    return build(_read(data, store), options, store, progress)
+    clips = read_clips(data, kind, cutting or Cutting())
+    return build(_read(data, store) if clips is None else clips, options, store, progress)
 
 
 def _find_shards(data: Any, store: Cache) -> Shards | None:

@@ -24,7 +24,7 @@ from augan.metrics.pixels import Spectrum, ms_ssim, spectrum_gap, ssim
 from augan.metrics.quality import Quality, measure
 from augan.metrics.scores import inception_score
 from augan.metrics.space import FeatureSpace, Items, Preprocessing
-from augan.metrics.spaces import SPACES, open_space
+from augan.metrics.spaces import SPACES, in_domain_space, open_space
 
 __all__ = [
     "LEAST_IMAGES",
@@ -58,6 +58,7 @@ __all__ = [
     "frechet_estimate",
     "frechet_from_moments",
     "frechet_infinity",
+    "in_domain_space",
     "inception_score",
     "kernel_distance",
     "kernel_distance_of_subsets",
