@@ -233,6 +233,7 @@ def evaluate(
         bool, typer.Option("--accuracy-score", help="Also train classifiers on samples and on real images.")
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report with pictures here.", show_default="none")] = None,
+    kind: Kind = None,
     device: Device = "auto",
     seed: Seed = 0,
     json: Json = False,
@@ -253,6 +254,7 @@ def evaluate(
             device=device,
             seed=seed,
             html=html,
+            kind=kind,
             tick=tick,
         )
     if json:

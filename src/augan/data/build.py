@@ -20,7 +20,6 @@ from augan.core.item import ItemSpec
 from augan.data.cache import Cache, Entry, NpyWriter, fingerprint_of
 from augan.data.decode import Unreadable
 from augan.data.feed import Feed, require_finite
-from augan.data.films import Cutting
 from augan.data.listing import printable
 from augan.data.policy import Plan, Survey, make_plan
 from augan.data.source import ArraySource, Origin, Sizes
@@ -38,7 +37,6 @@ class Options:
     strict: bool = False
     min_images_per_class: int = 0
     kind: str | None = None
-    cutting: Cutting | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +99,7 @@ class _Decoding:
         require_finite(data.feed, survey)
         labels = None if data.labels is None else hashlib.sha256(data.labels.tobytes()).hexdigest()
         names = hashlib.sha256("\0".join(data.origin.members).encode("utf-8", "surrogateescape")).hexdigest()
-        parts = (survey.digest, names, labels, data.class_names, asdict(self.options))
+        parts = (survey.digest, names, labels, data.class_names, asdict(self.options), data.frames_per_sec)
         content = fingerprint_of("content", *parts)
         record = self.cache.lookup(content)
         if record is None:

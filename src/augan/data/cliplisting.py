@@ -268,7 +268,12 @@ def _array(
         cutting = replace(cutting, frames=len(range(0, shape[1], cutting.step)))
         check_cutting(cutting)
     films = [
-        Film(name=f"clip {number}", times=np.arange(shape[1]), frames=partial(stored.clip, number), timed=False)
+        Film(
+            name=f"clip {number}",
+            times=np.arange(shape[1], dtype=np.float64),
+            frames=partial(stored.clip, number),
+            timed=False,
+        )
         for number in range(shape[0])
     ]
     origin = Origin(path=path, layout=layout, dtype=dtype.name)

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
 from augan.core.errors import UserError
 from augan.data.build import Input
+from augan.data.cache import fingerprint_of
 from augan.data.decode import Unreadable
 from augan.data.feed import Block, extremes_of
 from augan.data.films import Cutting, Film
@@ -58,7 +59,7 @@ class ClipFeed:
     def _by_film(self, chosen: Bool[np.ndarray, " n"]) -> Iterator[tuple[Film, list[int]]]:
         found: dict[int, list[int]] = {}
         for index in np.flatnonzero(chosen):
-            found.setdefault(self.windows[index].film, []).append(int(index))
+            found.setdefault(self.windows[int(index)].film, []).append(int(index))
         for number, indices in found.items():
             yield self.films[number], indices
 
@@ -171,6 +172,7 @@ def clip_input(
         UserError: no film is long enough, or all have one frame.
     """
     frames = cutting.frames or FRAMES
+    cutting = replace(cutting, frames=frames)
     windows, short = [], []
     for number, film in enumerate(films):
         taken = film.chosen(cutting)
@@ -193,7 +195,7 @@ def clip_input(
         origin=Origin(**{**vars(origin), "members": members}),
         name=name,
         notes=(*notes, *_notes(films, short, len(windows), cutting, frames)),
-        fingerprint=fingerprint,
+        fingerprint=None if fingerprint is None else fingerprint_of(fingerprint, asdict(cutting)),
         noun="clips",
         frames=frames,
         frames_per_sec=_rate(films, cutting),

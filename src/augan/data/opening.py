@@ -135,7 +135,8 @@ def open(
         raise UserError(f"min_images_per_class is {min_images_per_class}, and it starts at 0.")
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of item", kind, KINDS)
-    options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class, kind=kind, cutting=cutting)
+    kept = None if kind in ("image", "video") else kind  # the input itself tells these two apart
+    options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class, kind=kept)
     store = Cache(cache_folder(cache))
     shards = _find_shards(data, store)
     if stream:

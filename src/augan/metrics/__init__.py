@@ -20,6 +20,7 @@ from augan.metrics.manifold import (
 )
 from augan.metrics.measures import MEASURES, Measure
 from augan.metrics.memorisation import authenticity, copying_statistic, feature_likelihood, near_copies, nearest_ratio
+from augan.metrics.motion import motion_distance, motion_statistics
 from augan.metrics.pixels import Spectrum, ms_ssim, spectrum_gap, ssim
 from augan.metrics.quality import Quality, measure
 from augan.metrics.scores import inception_score
@@ -64,6 +65,8 @@ __all__ = [
     "kernel_distance_of_subsets",
     "manifolds",
     "measure",
+    "motion_distance",
+    "motion_statistics",
     "ms_ssim",
     "near_copies",
     "nearest_distances",

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ from augan.core.item import ItemSpec, to_unit
 from augan.core.rng import derive, numpy_stream
 from augan.metrics import in_domain
 from augan.metrics.in_domain import FEATURES, LEAST_SHIFT, InDomainSpace, random_view, strength_for
-from augan.metrics.space import Items
+from augan.metrics.space import FeatureSpace, Items
 
 LONGEST = 32
 BATCH = 32
@@ -71,7 +71,7 @@ class ClipSpace(InDomainSpace):
         self.name = "clips, self-supervised" if head is None else "clips, classifier"
         self.preprocessing = f"{item.frames} frames of {item.width}x{item.height}, averaged to at most {LONGEST} pixels"
 
-    def features(self, images: Float[Tensor, "n c t h w"]) -> Float[np.ndarray, "n d"]:  # type: ignore[override]
+    def features(self, images: Float[Tensor, "n c t h w"]) -> Float[np.ndarray, "n d"]:
         """(n, 128) float32; without labels, scaled to length 128^(1/2)."""
         return self._in_parts(images, AT_ONCE, self._run)
 
@@ -79,10 +79,7 @@ class ClipSpace(InDomainSpace):
         features = self.network(reduced_clips(images))
         return features if self.head is not None else F.normalize(features, dim=1) * FEATURES**0.5
 
-    @torch.no_grad()
-    def taps(self, images: Float[Tensor, "n c t h w"]) -> list[Tensor]:  # type: ignore[override]
-        """The features as one map."""
-        return [torch.from_numpy(self.features(images))[:, :, None, None]]
+    taps = FeatureSpace.taps
 
 
 def reduced_clips(clips: Float[Tensor, "n c t h w"]) -> Float[Tensor, "n c t u v"]:
@@ -94,12 +91,9 @@ def reduced_clips(clips: Float[Tensor, "n c t h w"]) -> Float[Tensor, "n c t u v
     return F.interpolate(clips, size=size, mode="area")
 
 
-def changed_clips(
-    clips: Float[Tensor, "n c t h w"], kinds: Int64[np.ndarray, " n"], random: np.random.Generator
-) -> Float[Tensor, "n c t h w"]:
-    """Clips with what `kinds` (numbers of CHANGES) says done to each."""
-    length = clips.shape[2]
-    orders = np.tile(np.arange(length), (len(clips), 1))
+def orders_of(length: int, kinds: Int64[np.ndarray, " n"], random: np.random.Generator) -> Int64[np.ndarray, "n t"]:
+    """Which frames of a clip of `length` are shown, in order, for each of `kinds` (numbers of CHANGES)."""
+    orders = np.tile(np.arange(length), (len(kinds), 1))
     for row, kind in enumerate(kinds):
         if CHANGES[kind] == "shuffled":
             orders[row] = random.permutation(length)
@@ -108,9 +102,15 @@ def changed_clips(
         elif CHANGES[kind] == "backwards":
             orders[row] = orders[row][::-1]
         elif CHANGES[kind] == "slow":
-            orders[row] = np.arange(length) // 2 + random.integers(length - length // 2)
-    rows = torch.arange(len(clips))[:, None]
-    return clips[rows, :, torch.from_numpy(orders.clip(0, length - 1))].movedim(2, 1)
+            orders[row] = np.arange(length) // 2 + random.integers(length // 2 + 1)
+    return orders.clip(0, length - 1)
+
+
+def changed_clips(
+    clips: UInt8[np.ndarray, "n t h w c"], kinds: Int64[np.ndarray, " n"], random: np.random.Generator
+) -> UInt8[np.ndarray, "n t h w c"]:
+    """Stored clips with what `kinds` says done to each."""
+    return clips[np.arange(len(clips))[:, None], orders_of(clips.shape[1], kinds, random)]
 
 
 class _Learner(NamedTuple):
@@ -162,7 +162,8 @@ def _loss(items: Items, learner: _Learner, train: list[np.ndarray], seed: int, s
     indices = np.array([random.choice(train[group]) for group in groups])
     clips = reduced_clips(to_unit(items.items(indices)))
     kinds = random.integers(0, len(CHANGES), len(clips))
-    done = changed_clips(clips, kinds, random)
+    orders = torch.from_numpy(orders_of(clips.shape[2], kinds, random))
+    done = clips[torch.arange(len(clips))[:, None], :, orders].movedim(2, 1)
     if learner.head is not None:
         both = torch.cat([_viewed(done, random, strength), _viewed(clips, random, strength)])
         features = learner.network(both)

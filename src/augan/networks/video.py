@@ -196,7 +196,7 @@ class SparseDiscriminator(StridedDiscriminator):
         nn.init.kaiming_normal_(joined.weight, a=SLOPE)
         nn.init.zeros_(cast(nn.Parameter, joined.bias))
         self.down[self.meet] = joined
-        features = self.head.linear.in_features  # type: ignore[union-attr]
+        features = cast(nn.Linear, self.head.linear).in_features
         self.gaps = nn.Sequential(nn.Linear(4 * (self.watched - 1), 64), nn.ReLU(), nn.Linear(64, features))
         last = cast(nn.Linear, self.gaps[2])
         nn.init.normal_(last.weight, std=0.05)
