@@ -107,8 +107,8 @@ def test_the_gaps_between_frames_change_the_verdict() -> None:
     assert torch.allclose(near, later)
 
 
-def test_penalties_of_second_order_pass_through(name: str = "video") -> None:
-    _, discriminator = build(NetworkConfig(name=name, width=4, latent_size=8), item())
+def test_penalties_of_second_order_pass_through() -> None:
+    _, discriminator = build(NetworkConfig(name="video", width=4, latent_size=8), item())
     frames = torch.randn(2, 1, 3, 16, 16, requires_grad=True)
     logits = discriminator(frames, None, torch.tensor([[0.0, 1, 2]] * 2))
     (gradient,) = torch.autograd.grad(logits.sum(), frames, create_graph=True)

@@ -32,8 +32,8 @@ MOST_CLIPS = 500
 """Of which frames and motion are measured; features are of all."""
 FRAME_STEPS = 200
 AT_ONCE = 64
-Clips = UInt8[np.ndarray, "n t h w c"]
-Features = Float[np.ndarray, "n d"]
+Clips = UInt8[np.ndarray, "_ t h w c"]
+Features = Float[np.ndarray, "_ d"]
 
 
 def check_space(features: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, UInt8
 
-Statistics = Float[np.ndarray, "n k"]
+Statistics = Float[np.ndarray, "_ k"]
 STATISTICS = ("change", "unevenness", "far change", "speed", "turning")
 """Of a clip: the mean difference of neighbouring frames, in 0 to 1; its deviation over time; the mean difference of
 frames half a clip apart; how far the centre of what stands out moves each frame, in diagonals; and how much that step
