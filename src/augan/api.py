@@ -64,6 +64,9 @@ def resolve(
         "training.device": device,
         "data.size": reading.size,
         "data.kind": reading.kind,
+        "data.frames": reading.frames,
+        "data.frames_per_sec": reading.frames_per_sec,
+        "data.step": reading.step,
         "data.strict": reading.strict,
         "data.min_images_per_class": reading.min_images_per_class,
         "data.form": reading.form,
@@ -102,6 +105,7 @@ def _open(data: Any, reading: DataConfig) -> Source:
         stream=reading.stream,
         kind=reading.kind,
         sound=SoundReading(rate_hz=reading.rate_hz, seconds=reading.seconds, form=reading.form),
+        cutting=reading.cutting,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from augan import data as datasets
+from augan.apply.clipmeasures import check_space, with_clip_measures
 from augan.apply.report import write_report
-from augan.checkpoint import Model, load_model
+from augan.checkpoint import Model, Run, load_model
 from augan.core.devices import choose_device
 from augan.core.errors import UserError
 from augan.core.files import require_absent
@@ -57,6 +59,7 @@ def evaluate(
     device: str = "cpu",
     seed: int = 0,
     html: Path | str | None = None,
+    kind: str | None = None,
     tick: Tick = lambda done: None,
 ) -> Evaluation:
     """Measures `target` against real data.
@@ -75,6 +78,7 @@ def evaluate(
         device: that computes features and samples: auto, cpu, cuda or mps.
         seed: of the choice of images, of the model's samples and of resampling.
         html: where to write a report with pictures.
+        kind: what an item is, for data whose files do not tell; a model knows.
         tick: hears how many images' features are there.
 
     Raises:
@@ -83,7 +87,10 @@ def evaluate(
     """
     if html is not None:
         require_absent(Path(html))
-    sides = _open_sides(target, against, holdout, size, count, seed, device)
+    sides = _open_sides(target, against, holdout, size, count, seed, device, kind)
+    clips = sides.real.source.item.kind == "video"
+    if clips:
+        check_space(features)
     space = open_space(features, sides.real.source, sides.real.source.key, cache_folder()).to(choose_device(device))
     count_up = _Total(tick)
     comparison = Comparison(
@@ -96,6 +103,10 @@ def evaluate(
     )
     held_out = None if sides.holdout is None else sides.holdout.origin
     evaluation = evaluation_of(comparison, sides.real.origin, sides.fake.origin, held_out, sides.notes)
+    if clips:
+        both = (comparison.real.features, comparison.fake.features)
+        real = sides.real
+        evaluation = with_clip_measures(evaluation, space, real.source, real.rows, both, sides.fake.first, seed)
     if accuracy_score:
         evaluation = _with_accuracy(evaluation, sides, seed)
     if html is not None:
@@ -136,14 +147,23 @@ class _Images:
         )
         return Side(features=features, labels=self.labels, images=self._fetch(np.arange(MOST_SHOWN)), fetch=self._fetch)
 
+    def first(self, count: int) -> np.ndarray:
+        """The first of them."""
+        return self.source.items(self.rows[:count])
+
     def _fetch(self, positions: np.ndarray) -> np.ndarray:
-        return self.source.items(self.rows[positions[positions < len(self.rows)]])
+        return _pictures(self.source.items(self.rows[positions[positions < len(self.rows)]]))
 
     def as_source(self, class_names: tuple[str, ...] | None) -> Source:
         """They alone, with the real classes' numbers."""
         item = replace(self.source.item, class_names=class_names if self.labels is not None else None)
         array = self.source.items(self.rows)
         return ArraySource(array=array, item=item, key=self.origin.content, labels=self.labels)
+
+
+def _pictures(items: np.ndarray) -> np.ndarray:
+    """Items to be looked at: images as they are, of clips the middle frame."""
+    return items if items.ndim == 4 else items[:, items.shape[1] // 2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +180,7 @@ class _Samples:
         """Their features, from the cache if they are there."""
         content = f"{self.origin.content} {self.origin.selection}"
         features = cached_features(space, content, lambda: self._features(space, tick), cache_folder())
-        return Side(features=features, labels=self.labels, images=self._images(MOST_SHOWN), fetch=self._fetch)
+        return Side(features=features, labels=self.labels, images=_pictures(self.first(MOST_SHOWN)), fetch=self._fetch)
 
     def _features(self, space: FeatureSpace, tick: Tick) -> np.ndarray:
         parts, done = [], 0
@@ -169,6 +189,14 @@ class _Samples:
             done += len(images)
             tick(done)
         return np.concatenate(parts)
+
+    def first(self, count: int) -> np.ndarray:
+        """The first of them; those that are shown are drawn once."""
+        return self._drawn[:count] if count <= MOST_SHOWN else self._images(count)
+
+    @cached_property
+    def _drawn(self) -> np.ndarray:
+        return self._images(MOST_SHOWN)
 
     def _images(self, count: int) -> np.ndarray:
         batches = self.model.stream(min(count, self.origin.images), self.classes, self.seed)
@@ -180,7 +208,9 @@ class _Samples:
 
     def _fetch(self, positions: np.ndarray) -> np.ndarray:
         found = [self._pictures(self.model.sample(1, self.classes, self.seed, first=int(place))) for place in positions]
-        return np.concatenate(found) if found else self._images(0)
+        return (
+            _pictures(np.concatenate(found)) if found else np.empty((0, *self.model.item.stored_shape[-3:]), np.uint8)
+        )
 
     def as_source(self, class_names: tuple[str, ...] | None) -> Source:
         """They alone, with the real classes' numbers."""
@@ -198,7 +228,14 @@ class _Sides:
 
 
 def _open_sides(
-    target: Any, against: Any, holdout: Any, size: int | str | None, count: int, seed: int, device: str
+    target: Any,
+    against: Any,
+    holdout: Any,
+    size: int | str | None,
+    count: int,
+    seed: int,
+    device: str,
+    kind: str | None,
 ) -> _Sides:
     """All sides at one size, with the chosen images; notes say what was resized."""
     if is_run(target):
@@ -209,11 +246,12 @@ def _open_sides(
     if model is not None:
         if size is not None:
             raise UserError("A model draws images of one size: --size is for comparing two sets of images.")
-        real = _open_like(against, model.item)
+        real = _open_like(against, model.item, _cutting(path, model.item))
         fake_source = None
     else:
-        real = datasets.open(against, size=size)
-        fake_source = datasets.open(target, size=size) if real.item.sound is None else open_like(target, real.item)
+        real = datasets.open(against, size=size, kind=kind)
+        sounds = real.item.sound is not None
+        fake_source = open_like(target, real.item) if sounds else datasets.open(target, size=size, kind=kind)
         _require_same_item(fake_source, real)
     chosen = _choose(real, against, None, count, seed)
     notes = [*_resized(chosen)]
@@ -226,7 +264,7 @@ def _open_sides(
         notes += _resized(fake)
     held_out = None
     if holdout is not None:
-        other = _open_like(holdout, real.item)
+        other = _open_like(holdout, real.item, _cutting(path, real.item))
         held_out = _choose(other, holdout, real.item.class_names, count, seed)
         notes += _resized(held_out)
     if chosen.labels is None and fake.labels is not None:
@@ -235,14 +273,34 @@ def _open_sides(
     return _Sides(real=chosen, fake=fake, holdout=held_out, notes=tuple(notes))
 
 
-def _open_like(data: Any, item: ItemSpec) -> Source:
-    source = open_like(data, item)
+def _cutting(path: str | None, item: ItemSpec) -> datasets.Cutting | None:
+    """How clips were cut for a run, or to the length that a model has; None for images."""
+    if item.frames is None:
+        return None
+    try:
+        settings = {} if path is None else Run(path).config["data"]
+    except UserError:
+        settings = {}  # a checkpoint without its run
+    names = ("frames_per_sec", "step")
+    return datasets.Cutting(frames=item.frames, **{name: settings[name] for name in names if name in settings})
+
+
+def _open_like(data: Any, item: ItemSpec, cutting: datasets.Cutting | None) -> Source:
+    source = open_like(data, item, cutting=cutting)
     _require_same_item(source, item)
     return source
 
 
+def _length(item: ItemSpec) -> str:
+    return "single images" if item.frames is None else f"clips of {item.frames} frames"
+
+
 def _require_same_item(source: Source, other: Source | ItemSpec) -> None:
     item = other if isinstance(other, ItemSpec) else other.item
+    if source.item.frames != item.frames:
+        raise UserError(
+            f"{source.name} has {_length(source.item)} and the other side {_length(item)}: they cannot be compared."
+        )
     if source.item.channels != item.channels:
         raise UserError(
             f"{source.name} has {source.item.channels} channels and the other side {item.channels}: "

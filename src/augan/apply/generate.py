@@ -15,6 +15,7 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
+from augan.apply.clips import generate_clips
 from augan.apply.sounds import sound_writer
 from augan.checkpoint import Model
 from augan.core.errors import UserError
@@ -40,6 +41,9 @@ def generate(
     classes: Classes = None,
     truncation: float = 1.0,
     seed: int = 0,
+    frames: int | None = None,
+    fps: float | None = None,
+    grid: int = 0,
     tick: Tick = lambda done: None,
 ) -> Path:
     """Writes `count` images to `out`, whose name decides the form.
@@ -47,11 +51,17 @@ def generate(
     .npz: `images` (n, h, w, c) uint8 and, if conditional, `labels` (n,) int64 and `class_names`. .png: a sheet.
     .gif and .mp4: an interpolation through `count` random points. Anything else: a folder of PNG files, in a
     subfolder a class if conditional. Of sounds: .npz, .png (spectrograms), .wav, .flac or .ogg (all one after another),
-    or a folder of .wav files.
+    or a folder of .wav files. Clips have forms, lengths (`frames`), rates (`fps`) and grids of their own, see
+    `augan.apply.clips`.
 
     Raises:
         UserError: `out` exists, too little space, an unknown ending or class.
     """
+    if model.item.kind == "video":
+        more: dict[str, Any] = {"frames": frames, "fps": fps, "grid": grid, "tick": tick}
+        return generate_clips(model, count, out, classes=classes, truncation=truncation, seed=seed, **more)
+    if frames is not None or fps is not None or grid:
+        raise UserError("--frames, --fps and --grid are for models of clips, and this one makes images.")
     path = Path(out)
     if count < 1:
         raise UserError(f"--count {count}: at least 1 image must be generated.")

@@ -14,6 +14,7 @@ from augan.core.page import notes, page, picture, table
 from augan.metrics import MEASURES, Comparison, Evaluation, Side, nearest_neighbours, realism
 
 SHOWN = 12
+SOURCES = {"frame_frechet": "arXiv:1706.08500, eq. 6", "motion": "docs/video.md"}
 NEIGHBOURS = 3
 
 
@@ -34,6 +35,7 @@ def report(evaluation: Evaluation, comparison: Comparison) -> str:
         _measures(evaluation),
         _omitted(evaluation),
         _classes(evaluation),
+        _baselines(evaluation),
         *_pictures(comparison),
         _spectra(comparison),
         "<h2>What these numbers can be compared with</h2>",
@@ -52,11 +54,25 @@ def _summary(evaluation: Evaluation) -> str:
     )
 
 
+def _baselines(evaluation: Evaluation) -> str:
+    if not evaluation.baselines:
+        return ""
+    names = list(next(iter(evaluation.baselines.values())))
+    own = {"this": {name: evaluation.measures[name].value for name in names if name in evaluation.measures}}
+    head = "<th></th>" + "".join(f'<th class="n">{escape(describe_measure(name)[0])}</th>' for name in names)
+    rows = []
+    for row, values in (own | evaluation.baselines).items():
+        forms = [describe_measure(name)[2].format(values[name]) if name in values else "" for name in names]
+        cells = "".join(f'<td class="n">{form}</td>' for form in forms)
+        rows.append(f"<tr><td>{escape(row)}</td>{cells}</tr>")
+    return "<h2>Beside trivial clips</h2>" + table(head, rows)
+
+
 def _measures(evaluation: Evaluation) -> str:
     rows = []
     for name, estimate in evaluation.measures.items():
         title, meaning, form = describe_measure(name)
-        source = MEASURES[name].source if name in MEASURES else "arXiv:1905.10887"
+        source = MEASURES[name].source if name in MEASURES else SOURCES.get(name, "arXiv:1905.10887")
         reference = evaluation.reference.get(name)
         rows.append(
             f'<tr><td>{escape(title)}</td><td class="n"><b>{form.format(estimate.value)}</b></td>'

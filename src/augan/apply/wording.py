@@ -13,13 +13,18 @@ ACCURACY = {
     "accuracy_on_synthetic": ("accuracy on samples", "a classifier learns from real images, and is tested on samples"),
 }
 
+CLIPS = {
+    "frame_frechet": ("Fréchet distance of frames", "of single frames, in a space of their own; 0 is best"),
+    "motion": ("distance of motion", "how clips change and move, in deviations of real ones; 0 is best"),
+}
+
 
 def describe_measure(name: str) -> tuple[str, str, str]:
     """(title, meaning, format of its value) of a measure."""
     if name in MEASURES:
         measure = MEASURES[name]
         return measure.title, measure.meaning, measure.form
-    title, meaning = ACCURACY.get(name, (name, ""))
+    title, meaning = (ACCURACY | CLIPS).get(name, (name, ""))
     return title, meaning, "{:.3f}"
 
 

@@ -159,14 +159,19 @@ def train(
 )
 def generate(
     run: RunArgument,
-    count: Annotated[int, typer.Option(help="How many (points of the walk, for .gif and .mp4).")],
     out: Annotated[
         Path, typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder; sounds: .wav, .flac, .ogg.")
     ],
+    count: Annotated[int, typer.Option(help="How many items (points of the walk, for .gif and .mp4).")] = 16,
     classes: Annotated[
         str | None, typer.Option(metavar="A,B", help="Classes in turn.", show_default="all in turn")
     ] = None,
     truncation: Annotated[float, typer.Option(help="Below 1: more typical, less diverse. 0 < T <= 1.")] = 1.0,
+    frames: Annotated[int | None, typer.Option(help="Clips: how many frames.", show_default="as trained")] = None,
+    fps: Annotated[float | None, typer.Option(help="Clips: frames a second.", show_default="as trained")] = None,
+    grid: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Clips: a row for each of --count contents, with N motions.")
+    ] = 0,
     seed: Seed = 0,
     checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
     device: Device = "auto",
@@ -180,11 +185,23 @@ def generate(
     model = api.load(run, which=checkpoint, device=device)
     names = None if classes is None else [name.strip() for name in classes.split(",") if name.strip()]
     with counting(make_console(), "Generating", count, quiet) as tick:
-        path = api.generate(model, count, out, classes=names, truncation=truncation, seed=seed, tick=tick)
+        path = api.generate(
+            model,
+            count,
+            out,
+            classes=names,
+            truncation=truncation,
+            seed=seed,
+            frames=frames,
+            fps=fps,
+            grid=grid,
+            tick=tick,
+        )
     if json:
         print_json({"out": str(path), "count": count, "seed": seed, "generator": model.hash})
     else:
-        say(make_console(), f"{count:,} images in [bold]{escape(str(path))}[/bold]")
+        noun = "clips" if model.item.kind == "video" else "images"
+        say(make_console(), f"{count * max(1, grid):,} {noun} in [bold]{escape(str(path))}[/bold]")
 
 
 app.command(
@@ -222,6 +239,7 @@ def evaluate(
         bool, typer.Option("--accuracy-score", help="Also train classifiers on samples and on real images.")
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report with pictures here.", show_default="none")] = None,
+    kind: Kind = None,
     device: Device = "auto",
     seed: Seed = 0,
     json: Json = False,
@@ -242,6 +260,7 @@ def evaluate(
             device=device,
             seed=seed,
             html=html,
+            kind=kind,
             tick=tick,
         )
     if json:
@@ -310,12 +329,12 @@ def compare_runs(
 
 
 @app.command(epilog=examples("augan inspect photos/", "augan inspect set.npz --json"))
-def inspect(data: Data, size: Size = None, strict: Strict = False, json: Json = False) -> None:
+def inspect(data: Data, size: Size = None, kind: Kind = None, strict: Strict = False, json: Json = False) -> None:
     """Say what a data set is: sizes, channels, classes, duplicates, problems."""
     from augan import api
     from augan.cli.console import print_json, report_table
 
-    report = api.inspect(data, size=size, strict=strict)
+    report = api.inspect(data, size=size, strict=strict, kind=kind)
     if json:
         print_json(report.to_json())
     else:

@@ -135,6 +135,9 @@ def show_evaluation(console: Console, evaluation: Evaluation, title: str) -> Non
     if evaluation.by_class:
         console.print()
         console.print(_class_table(evaluation))
+    if evaluation.baselines:
+        console.print()
+        console.print(_baseline_table(evaluation))
     for note in evaluation.notes:
         say(console, f"note: {escape(note)}")
     reasons: dict[str, list[str]] = {}
@@ -149,6 +152,19 @@ def _half_width(estimate: Estimate, form: str) -> str:
     if estimate.low is None or estimate.high is None:
         return ""
     return form.format((estimate.high - estimate.low) / 2)
+
+
+def _baseline_table(evaluation: Evaluation) -> Table:
+    """Trivial items beside what was measured."""
+    names = list(next(iter(evaluation.baselines.values())))
+    table = Table("beside it", show_edge=False, pad_edge=False)
+    for name in names:
+        table.add_column(describe_measure(name)[0], justify="right")
+    own = {name: evaluation.measures[name].value for name in names if name in evaluation.measures}
+    for row, values in {evaluation.fake.name: own, **evaluation.baselines}.items():
+        forms = [describe_measure(name)[2].format(values[name]) if name in values else "" for name in names]
+        table.add_row(escape(row), *forms)
+    return table
 
 
 def _class_table(evaluation: Evaluation) -> Table:

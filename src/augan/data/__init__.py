@@ -3,6 +3,7 @@
 from augan.data.arrays import StoredArray, npz_keys, stored_images
 from augan.data.cache import cache_folder
 from augan.data.demo import demo_digits, imbalanced, write_folder
+from augan.data.films import Cutting
 from augan.data.inspect import DataReport, inspect
 from augan.data.listing import printable
 from augan.data.loader import Batch, IndexStream, Loader
@@ -15,6 +16,7 @@ from augan.data.spectrograms import as_pictures, picture_item, to_pictures
 __all__ = [
     "ArraySource",
     "Batch",
+    "Cutting",
     "DataReport",
     "IndexStream",
     "Loader",

@@ -172,6 +172,22 @@ def npz_keys(path: Path) -> tuple[str, str | None]:
     return key, _label_key(headers, key)
 
 
+def stored_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Shape and type of each array in an .npy ('' is its name) or .npz file.
+
+    Raises:
+        UserError: not such a file, cut off or pickled.
+    """
+    if path.suffix.lower() == ".npz":
+        return {key: (shape, dtype) for key, (shape, _, dtype) in _headers(path).items()}
+    try:
+        with open(path, "rb") as file:
+            shape, _, dtype = _read_header(file)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise _not_numpy(path, ".npy", error) from error
+    return {"": (shape, dtype)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredArray:
     """An array as a file holds it, read a few megabytes at a time along its first axis."""

@@ -42,7 +42,10 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """Raw items with their labels. `fingerprint` stands for names, sizes and times of files, if any."""
+    """Raw items with their labels. `fingerprint` stands for names, sizes and times of files, if any.
+
+    `noun` is what messages call the items; clips have `frames` at `frames_per_sec`.
+    """
 
     feed: Feed
     labels: Int64[np.ndarray, " n"] | None
@@ -52,6 +55,13 @@ class Input:
     notes: tuple[str, ...] = ()
     fingerprint: str | None = None
     kind: str = "image"
+    frames: int | None = None
+    frames_per_sec: float | None = None
+
+    @property
+    def noun(self) -> str:
+        """What messages call several of them."""
+        return NOUNS[self.kind]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +105,7 @@ class _Decoding:
         require_finite(data.feed, survey)
         labels = None if data.labels is None else hashlib.sha256(data.labels.tobytes()).hexdigest()
         names = hashlib.sha256("\0".join(data.origin.members).encode("utf-8", "surrogateescape")).hexdigest()
-        parts = (survey.digest, names, labels, data.class_names, asdict(self.options))
+        parts = (survey.digest, names, labels, data.class_names, asdict(self.options), data.frames_per_sec)
         content = fingerprint_of("content", *parts)
         record = self.cache.lookup(content)
         if record is None:
@@ -109,12 +119,12 @@ class _Decoding:
         while True:
             choice = self.choose(bad)
             plan = make_plan(survey, choice.chosen, self.options.size)
-            pixels = int(choice.chosen.sum()) * plan.height * plan.width * plan.channels
+            pixels = int(choice.chosen.sum()) * plan.height * plan.width * plan.channels * (self.data.frames or 1)
             with self.cache.building(pixels + SMALL_FILES_BYTES) as folder:
                 failed, writer = self.write(plan, choice.chosen, folder / "items.npy")
                 bad.update(failed)
                 if bad and self.options.strict:  # only now, so that all are known
-                    what = unreadable(self.data.feed, bad)
+                    what = unreadable(self.data, bad)
                     raise UserError(f"{what}. Repair or remove them, or leave out --strict to skip them.")
                 kept = choice.chosen.copy()
                 kept[list(failed)] = False
@@ -125,7 +135,7 @@ class _Decoding:
     def choose(self, bad: dict[int, str]) -> Choice:
         """Readable items of classes that are large enough."""
         if len(bad) == len(self.data.feed):
-            raise UserError(f"{unreadable(self.data.feed, bad)}: none is left. Check that these are images.")
+            raise UserError(f"{unreadable(self.data, bad)}: none is left. Check that these are {self.data.noun}.")
         return choose(self.data, bad, self.options.min_images_per_class)
 
     def write(self, plan: Plan, chosen: np.ndarray, path: Path) -> tuple[dict[int, str], NpyWriter]:
@@ -133,7 +143,8 @@ class _Decoding:
         failed: dict[int, str] = {}
         total = int(chosen.sum())
         with self.cache.write_errors():
-            writer = NpyWriter(path, (plan.height, plan.width, plan.channels))
+            time = () if self.data.frames is None else (self.data.frames,)
+            writer = NpyWriter(path, (*time, plan.height, plan.width, plan.channels))
         try:
             for index, items in self.data.feed.blocks(plan, chosen):
                 if isinstance(items, Unreadable):
@@ -158,17 +169,20 @@ class _Decoding:
             width=plan.width,
             class_names=names,
             value_range=plan.value_range,
+            kind="image" if self.data.frames is None else "video",
+            frames=self.data.frames,
+            frames_per_sec=self.data.frames_per_sec,
         )
         content = hashlib.sha256(writer.digest.digest())
         content.update(b"" if labels is None else labels.astype("<i8").tobytes())
         content.update(json.dumps(spec.to_json(), sort_keys=True).encode())
         key = content.hexdigest()
         self.cache.publish(writer.path.parent, key, Entry(spec=spec, count=writer.count, labels=labels))
-        skipped = (f"{unreadable(self.data.feed, bad)} and were skipped.",) if bad else ()
+        skipped = (f"{unreadable(self.data, bad)} and were skipped.",) if bad else ()
         return {
             "key": key,
             "dropped": np.flatnonzero(~choice.chosen).tolist(),
-            "notes": [*plan.notes, *skipped, *choice.notes],
+            "notes": [*(_about(note, self.data.noun) for note in plan.notes), *skipped, *choice.notes],
             "sizes": asdict(plan.sizes),
         }
 
@@ -181,12 +195,17 @@ def final_labels(data: Input, chosen: np.ndarray) -> tuple[np.ndarray | None, tu
     return numbers.reshape(-1).astype(np.int64), tuple(data.class_names[i] for i in used)
 
 
-def unreadable(feed: Feed, bad: dict[int, str], noun: str = "images") -> str:
+def _about(note: str, noun: str) -> str:
+    """What the policies for images say, of another kind of item."""
+    return note.replace("Images ", f"{noun.capitalize()} ").replace(" images ", f" {noun} ")
+
+
+def unreadable(data: Input, bad: dict[int, str]) -> str:
     """How many could not be read, and why."""
-    order = sorted(bad)
+    feed, order = data.feed, sorted(bad)
     named = ", ".join(f"{printable(feed.name_of(i))} ({bad[i]})" for i in order[:NAMED_AT_MOST])
     more = f" and {len(order) - NAMED_AT_MOST} more" if len(order) > NAMED_AT_MOST else ""
-    return f"{len(order)} of {len(feed)} {noun} could not be read ({named}{more})"
+    return f"{len(order)} of {len(feed)} {data.noun} could not be read ({named}{more})"
 
 
 def choose(data: Input, bad: dict[int, str], minimum: int) -> Choice:
@@ -195,7 +214,7 @@ def choose(data: Input, bad: dict[int, str], minimum: int) -> Choice:
     Raises:
         UserError: a class with one image, or fewer than two images in all.
     """
-    noun = NOUNS[data.kind]
+    noun = data.noun
     chosen = np.ones(len(data.feed), dtype=bool)
     chosen[list(bad)] = False
     notes: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from augan.core.item import ItemSpec
+from augan.data.kinds import NOUNS
 from augan.data.opening import open
 from augan.data.source import ArraySource, Sizes, Source, class_counts
 
@@ -77,7 +78,8 @@ def inspect(data: Any, **options: Any) -> DataReport:
         notes=source.notes,
         problems=(),
     )
-    return replace(report, problems=tuple(_problems(report)))
+    noun = NOUNS[source.item.kind]
+    return replace(report, problems=tuple(text.replace("images", noun) for text in _problems(report)))
 
 
 class _Tally:
@@ -90,8 +92,8 @@ class _Tally:
         self._sum, self._squares = np.zeros(channels), np.zeros(channels)
 
     def add(self, items: np.ndarray, labels: np.ndarray | None) -> None:
-        """Counts (b, h, w, c) uint8 items with their labels."""
-        flat = items.reshape(len(items), -1, items.shape[3])
+        """Counts (b, ..., c) uint8 items with their labels."""
+        flat = items.reshape(len(items), -1, items.shape[-1])
         values = flat.astype(np.float64)
         self._sum += values.sum((0, 1))
         self._squares += (values**2).sum((0, 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
@@ -56,16 +56,21 @@ def arrange(names: Sequence[str], where: str, kind: str = "image") -> Listing:
     Raises:
         UserError: no images, train and test parts side by side, or loose images beside class folders.
     """
+    return arrange_as(names, where, KINDS[kind], NOUNS[kind])
+
+
+def arrange_as(names: Sequence[str], where: str, suffixes: Collection[str] | None, noun: str) -> Listing:
+    """The same for items of another kind, which have these endings; None takes all names."""
     names = [name for name in names if not is_junk(name)]
-    suffixes, noun = KINDS[kind], NOUNS[kind]
-    images = sorted(name for name in names if PurePosixPath(name).suffix.lower() in suffixes)
+    known = suffixes or ()
+    images = sorted(name for name in names if suffixes is None or PurePosixPath(name).suffix.lower() in known)
     if not names:
         raise UserError(f"{where} is empty. Put {noun} into it, loose or in one subfolder a class.")
     if not images:
-        raise UserError(f"{where} holds no {noun} (known endings: {', '.join(sorted(suffixes))}). Check the path.")
+        raise UserError(f"{where} holds no {noun} (known endings: {', '.join(sorted(known))}). Check the path.")
     notes = []
     if len(images) < len(names):
-        notes.append(_ignored(names, suffixes, noun))
+        notes.append(_ignored(names, known, noun))
     depth = _wrapper_depth(images)
     tops = [_top(name, depth) for name in images]
     classes = sorted({top for top in tops if top is not None})
@@ -85,7 +90,7 @@ def arrange(names: Sequence[str], where: str, kind: str = "image") -> Listing:
     return Listing(members=tuple(images), labels=labels, class_names=tuple(map(printable, classes)), notes=tuple(notes))
 
 
-def _ignored(names: Sequence[str], known: Sequence[str], noun: str) -> str:
+def _ignored(names: Sequence[str], known: Collection[str], noun: str) -> str:
     suffixes = [PurePosixPath(name).suffix.lower() or "no ending" for name in names]
     other = Counter(suffix for suffix in suffixes if suffix not in known)
     kinds = ", ".join(f"{count} {suffix}" for suffix, count in other.most_common(5))

@@ -16,8 +16,10 @@ from augan.core.item import ItemSpec
 from augan.data.arrays import Images, as_images, open_npy, open_npz
 from augan.data.build import Input, Options, Progress, build, safe_name
 from augan.data.cache import Cache, cache_folder, fingerprint_of
+from augan.data.cliplisting import read_clips
 from augan.data.decode import SUFFIXES
 from augan.data.feed import ImageFeed
+from augan.data.films import Cutting
 from augan.data.kinds import KINDS, SOUND_SUFFIXES, recognise
 from augan.data.labels import encode_labels
 from augan.data.listing import FolderStream, arrange, is_junk, require_exists, walk
@@ -30,7 +32,7 @@ from augan.data.source import ArraySource, Layout, Origin, Source
 from augan.data.torch_dataset import spool_dataset
 from augan.data.zips import ZipStream, list_zip, split_zip_path
 
-KNOWN = "a folder of images or sounds, a .zip of one, .npy, .npz, .parquet or .tar"
+KNOWN = "a folder of images, clips or sounds, a .zip of one, .npy, .npz, .parquet or .tar"
 
 
 @overload
@@ -45,6 +47,7 @@ def open(
     stream: bool = False,
     kind: str | None = None,
     sound: SoundReading | None = None,
+    cutting: Cutting | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -58,6 +61,7 @@ def open(
     stream: bool = False,
     kind: str | None = None,
     sound: SoundReading | None = None,
+    cutting: Cutting | None = None,
 ) -> Source: ...
 @overload
 def open(
@@ -71,6 +75,7 @@ def open(
     stream: Literal[False] = False,
     kind: str | None = None,
     sound: SoundReading | None = None,
+    cutting: Cutting | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -84,6 +89,7 @@ def open(
     stream: bool = False,
     kind: str | None = None,
     sound: SoundReading | None = None,
+    cutting: Cutting | None = None,
 ) -> Source: ...
 
 
@@ -98,6 +104,7 @@ def open(
     stream: bool = False,
     kind: str | None = None,
     sound: SoundReading | None = None,
+    cutting: Cutting | None = None,
 ) -> Source:
     """Opens images of any layout as a source, decoded once to a memory-mapped uint8 cache.
 
@@ -116,6 +123,7 @@ def open(
         stream: read tar files as images are needed and keep nothing decoded, for sets larger than the disk.
         kind: one of `augan.data.kinds.KINDS`; None goes by what most files are.
         sound: rate, length and form of sounds; None goes by the data.
+        cutting: how films become clips of one length.
 
     Raises:
         UserError: what is wrong with the data and what to do about it.
@@ -135,7 +143,8 @@ def open(
         raise UserError(f"min_images_per_class is {min_images_per_class}, and it starts at 0.")
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of item", kind, KINDS)
-    options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class, kind=kind)
+    kept = None if kind in ("image", "video") else kind  # the input itself tells these two apart
+    options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class, kind=kept)
     store = Cache(cache_folder(cache))
     shards = _find_shards(data, store)
     if stream:
@@ -151,6 +160,9 @@ def open(
         return ShardSource(shards, _shard_name(data), wanted)
     if shards is not None:
         return build(_shard_input(data, shards), options, store, progress)
+    clips = read_clips(data, kind, cutting or Cutting())
+    if clips is not None:
+        return build(clips, options, store, progress)
     found = read_input(data, store, kind, sound)
     if found.kind == "sound":
         return build_sounds(found, options, sound or SoundReading(), store, progress)
@@ -165,7 +177,7 @@ def open_like(data: Any, item: ItemSpec, **options: Any) -> Source:
     """
     if item.sound is None or (isinstance(data, Source) and not isinstance(data, (str, Path))):
         size = None if item.sound is not None else f"{item.height}x{item.width}"
-        return open(data, size=size, **options)
+        return open(data, size=size, kind=item.kind, **options)
     reading = SoundReading(like=item.sound, channels=item.channels)
     return open(data, kind="sound", sound=reading, **options)
 

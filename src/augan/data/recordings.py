@@ -54,9 +54,9 @@ def open_recordings(data: Path | str, rate_hz: int | None = None, strict: bool =
         else:
             chosen.append((found.feed.name_of(index), sound))
     if bad and strict:
-        raise UserError(f"{unreadable(found.feed, bad, 'sounds')}. Repair or remove them, or leave out --strict.")
+        raise UserError(f"{unreadable(found, bad)}. Repair or remove them, or leave out --strict.")
     if len(chosen) < 2:
-        said = f" {unreadable(found.feed, bad, 'sounds')}." if bad else ""
+        said = f" {unreadable(found, bad)}." if bad else ""
         raise UserError(f"{data} has {len(chosen)} usable sounds, and at least 2 are needed.{said}")
     rates = Counter(sound.rate_hz for _, sound in chosen)
     rate = rate_hz or min(rates, key=lambda value: (-rates[value], value))
@@ -71,7 +71,7 @@ def open_recordings(data: Path | str, rate_hz: int | None = None, strict: bool =
     if other:
         notes.append(f"{other} of {len(chosen)} sounds were resampled to {rate:,} Hz.")
     if bad:
-        notes.append(f"{unreadable(found.feed, bad, 'sounds')} and were skipped.")
+        notes.append(f"{unreadable(found, bad)} and were skipped.")
     return Recordings(
         waves=tuple(waves),
         rate_hz=rate,

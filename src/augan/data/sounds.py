@@ -241,7 +241,7 @@ def _written(
 ) -> dict[str, Any]:
     bad = found.bad
     if bad and (options.strict or len(bad) == len(data.feed)):
-        what = unreadable(data.feed, bad, "sounds")
+        what = unreadable(data, bad)
         if len(bad) == len(data.feed):
             raise UserError(f"{what}: none is left. Check that these are sounds.")
         raise UserError(f"{what}. Repair or remove them, or leave out --strict to skip them.")
@@ -278,7 +278,7 @@ def _written(
         key.update(b"" if labels is None else labels.astype("<i8").tobytes())
         key.update(json.dumps(item.to_json(), sort_keys=True).encode())
         cache.publish(folder, key.hexdigest(), Entry(spec=item, count=writer.count, labels=labels))
-    skipped = (f"{unreadable(data.feed, bad, 'sounds')} and were skipped.",) if bad else ()
+    skipped = (f"{unreadable(data, bad)} and were skipped.",) if bad else ()
     return {
         "key": key.hexdigest(),
         "dropped": np.flatnonzero(~choice.chosen).tolist(),

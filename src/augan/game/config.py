@@ -34,6 +34,8 @@ class GameConfig:
         reconstruction: weight of the discriminator's reconstruction of real images (networks.name = skip).
         reuse: judge the generator by the images that it made for the discriminator's turn, instead of fresh ones,
             against the real images' logits of that turn: up to an eighth faster.
+        critic_turns: turns of the discriminator for one of the generator, all on the same real items; of clips it sees
+            other frames in each.
         gamma_end: the penalties' weights end at this multiple of themselves, along a half cosine.
         augmentation: what is done to every image before the discriminator sees it, in order.
         adaptive: what is done to it with a probability that moves, in order, after the former.
@@ -56,6 +58,7 @@ class GameConfig:
     auxiliary: float = Field(default=0.5, ge=0)
     reconstruction: float = Field(default=1.0, ge=0)
     reuse: bool = False
+    critic_turns: int = Field(default=1, ge=1, le=16)
     gamma_end: float = Field(default=1.0, ge=0)
     augmentation: tuple[str, ...] = ()
     adaptive: tuple[str, ...] = ()

@@ -20,11 +20,12 @@ from augan.metrics.manifold import (
 )
 from augan.metrics.measures import MEASURES, Measure
 from augan.metrics.memorisation import authenticity, copying_statistic, feature_likelihood, near_copies, nearest_ratio
+from augan.metrics.motion import motion_distance, motion_statistics
 from augan.metrics.pixels import Spectrum, ms_ssim, spectrum_gap, ssim
 from augan.metrics.quality import Quality, measure
 from augan.metrics.scores import inception_score
 from augan.metrics.space import FeatureSpace, Items, Preprocessing
-from augan.metrics.spaces import SPACES, open_space
+from augan.metrics.spaces import SPACES, in_domain_space, open_space
 
 __all__ = [
     "LEAST_IMAGES",
@@ -58,11 +59,14 @@ __all__ = [
     "frechet_estimate",
     "frechet_from_moments",
     "frechet_infinity",
+    "in_domain_space",
     "inception_score",
     "kernel_distance",
     "kernel_distance_of_subsets",
     "manifolds",
     "measure",
+    "motion_distance",
+    "motion_statistics",
     "ms_ssim",
     "near_copies",
     "nearest_distances",

@@ -52,6 +52,7 @@ class Evaluation:
         reference: what held-out real images score in the same measures, or real ones where a measure has one side.
         omitted: the measures that could not be had, with the reason.
         by_class: values for each class.
+        baselines: of clips, what trivial ones score: real ones, frozen, shuffled.
         notes: what to know when reading the numbers.
         features: the space: name, hash, preprocessing, dimensions, accuracy of its classifier.
         real, fake, holdout: the sides.
@@ -63,6 +64,7 @@ class Evaluation:
     reference: dict[str, float] = field(default_factory=dict)
     omitted: dict[str, str] = field(default_factory=dict)
     by_class: dict[str, dict[str, float]] = field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     features: dict[str, Any]
     real: Origin

@@ -73,7 +73,7 @@ class InDomainSpace(FeatureSpace):
         accuracy: of the classifier on held-out real images, balanced over classes; None without labels or holdout.
     """
 
-    def __init__(self, item: ItemSpec, network: Encoder, head: nn.Linear | None, accuracy: float | None) -> None:
+    def __init__(self, item: ItemSpec, network: nn.Module, head: nn.Linear | None, accuracy: float | None) -> None:
         self.item, self.network, self.head, self.accuracy = (
             item,
             network.eval(),
@@ -118,7 +118,7 @@ class InDomainSpace(FeatureSpace):
     @torch.no_grad()
     def taps(self, images: Float[Tensor, "n c h w"]) -> list[Tensor]:
         """Four maps, each with half the side of the one before."""
-        return [maps.cpu() for maps in self.network.maps(reduced(images.to(self.device)))]
+        return [maps.cpu() for maps in self.network.maps(reduced(images.to(self.device)))]  # type: ignore[operator]
 
 
 def reduced(images: Tensor) -> Tensor:

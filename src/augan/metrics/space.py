@@ -67,7 +67,7 @@ class FeatureSpace(ABC):
 
     @torch.no_grad()
     def _in_parts(
-        self, images: Float[Tensor, "n c h w"], at_once: int, run: Callable[[Tensor], Tensor]
+        self, images: Float[Tensor, "n c *grid"], at_once: int, run: Callable[[Tensor], Tensor]
     ) -> Float[np.ndarray, "n d"]:
         """`run` over some images at a time, (n, dimensions) float32."""
         with full_float32(self.device):

@@ -10,8 +10,9 @@ from torch import nn
 
 from augan.core.errors import UserError, unknown_name
 from augan.metrics.bundled import BundledSpace
+from augan.metrics.clips import video_space
 from augan.metrics.custom import ModuleSpace, OnnxSpace, exported_space, script_space
-from augan.metrics.in_domain import cached_extractor
+from augan.metrics.in_domain import InDomainSpace, cached_extractor
 from augan.metrics.pretrained import clip_space, dinov2_space, inception_space
 from augan.metrics.space import FeatureSpace, Items
 
@@ -31,10 +32,15 @@ class Kind:
     open: Callable[[Items, str, Path], FeatureSpace]
 
 
+def in_domain_space(items: Items, key: str, cache: Path) -> InDomainSpace:
+    """The space made from the real items, for their kind."""
+    return video_space(items, key, cache) if items.item.kind == "video" else cached_extractor(items, key, cache)
+
+
 SPACES: dict[str, Kind] = {
     "in-domain": Kind(
         "made from the real images in seconds: a classifier where they have labels, contrastive where not",
-        cached_extractor,
+        in_domain_space,
     ),
     "bundled": Kind(
         "EfficientNet-Lite0, ImageNet weights that come inside a package", lambda items, key, cache: BundledSpace()

@@ -17,6 +17,8 @@ from augan.networks.residual import ResidualDiscriminator, ResidualGenerator
 from augan.networks.skip import SkipDiscriminator, SkipGenerator
 from augan.networks.strided import StridedDiscriminator, StridedGenerator
 from augan.networks.style import StyleDiscriminator, StyleGenerator
+from augan.networks.video import SparseDiscriminator, VideoGenerator
+from augan.networks.volume import MocoganDiscriminator, MocoganGenerator, VolumeDiscriminator
 from augan.networks.wavegan import WaveDiscriminator, WaveGenerator
 from augan.nn import ease_classes_in
 
@@ -57,8 +59,9 @@ class NetworkConfig:
     """Which networks play.
 
     Attributes:
-        name: the family: article, strided, residual, style or skip; wavegan for waveforms.
-        latent_size: numbers in a latent vector.
+        name: the family: article, strided, residual, style or skip; wavegan for waveforms; of clips video, video-3d or
+            mocogan.
+        latent_size: numbers in a latent vector; of clips, those of their content: motion has its own beside them.
         width: base number of channels; parameters grow with its square.
         widest: the coarsest maps have at most so many times `width` channels; null: the family's usual (4; skip: 8).
             Residual, style and skip only.
@@ -133,14 +136,39 @@ NETWORKS: dict[str, Callable[[NetworkConfig, dict[str, Any]], tuple[nn.Module, n
 """What `--set networks.name=NAME` may name."""
 
 
+def _video(config: NetworkConfig, shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    return VideoGenerator(**shape, content=config.latent_size), SparseDiscriminator(**shape)
+
+
+def _video_3d(config: NetworkConfig, shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    return VideoGenerator(**shape, content=config.latent_size), VolumeDiscriminator(**shape)
+
+
+def _mocogan(config: NetworkConfig, shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    return MocoganGenerator(**shape, content=config.latent_size), MocoganDiscriminator(**shape)
+
+
+CLIP_NETWORKS: dict[str, Callable[[NetworkConfig, dict[str, Any]], tuple[nn.Module, nn.Module]]] = {
+    "video": _video,
+    "video-3d": _video_3d,
+    "mocogan": _mocogan,
+}
+"""The same for clips."""
+
+
+def _families(item: ItemSpec) -> dict[str, Callable[[NetworkConfig, dict[str, Any]], tuple[nn.Module, nn.Module]]]:
+    return CLIP_NETWORKS if item.kind == "video" else NETWORKS
+
+
 def build(config: NetworkConfig, item: ItemSpec) -> tuple[nn.Module, nn.Module]:
     """(generator, discriminator) for items of this kind, freshly initialised from torch's global random state.
 
     Raises:
         UserError: the family is unknown (the message lists them), or not for such items.
     """
-    if config.name not in NETWORKS:
-        raise unknown_name("network family", config.name, NETWORKS)
+    families = _families(item)
+    if config.name not in families:
+        raise unknown_name(f"network family for items of kind {item.kind}", config.name, families)
     waveforms = item.sound is not None and item.sound.form == "waveform"
     if waveforms != (config.name == "wavegan"):
         raise UserError(
@@ -148,8 +176,10 @@ def build(config: NetworkConfig, item: ItemSpec) -> tuple[nn.Module, nn.Module]:
             "waveforms (data.form=waveform) and wavegan belong together."
         )
     classes = item.classes if config.conditional else 0
-    shape = {"channels": item.channels, "height": item.height, "width": item.width, "classes": classes}
-    pair = NETWORKS[config.name](config, shape | {"base": config.width})
+    shape: dict[str, Any] = {"channels": item.channels, "height": item.height, "width": item.width, "classes": classes}
+    if item.frames is not None:
+        shape["frames"] = item.frames
+    pair = families[config.name](config, shape | {"base": config.width})
     if config.transition:
         for network in pair:
             ease_classes_in(network)

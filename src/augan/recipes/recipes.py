@@ -368,6 +368,68 @@ READINGS: dict[str, tuple[str, ...]] = {"wavegan": ("data.form=waveform",)}
 """Settings of the data that a recipe brings, as the data is opened before it is asked."""
 
 
+def video(facts: Facts) -> RunConfig:
+    """Content and motion against the three-frame discriminator: what `auto` is for clips."""
+    return _video(facts, "video", "video")
+
+
+def video_3d(facts: Facts) -> RunConfig:
+    """The same generator against a discriminator that sees whole clips, of the same width."""
+    return _video(facts, "video-3d", "video-3d")
+
+
+def _video(facts: Facts, name: str, networks: str) -> RunConfig:
+    balance, why = _balance(facts)
+    gamma = 3 * _gamma(facts)
+    return RunConfig(
+        recipe=name,
+        data=DataConfig(balance=balance),
+        networks=NetworkConfig(name=networks, width=16, latent_size=64),
+        game=GameConfig(
+            objective="relativistic",
+            r1_gamma=gamma,
+            r2_gamma=gamma,
+            penalty_interval=4,
+            matching=_matching(facts),
+            reuse=True,
+            critic_turns=1,
+        ),
+        training=TrainingConfig(
+            **_budget(facts),
+            batch=16,
+            learning_rate=1.6e-3,
+            learning_rate_end=4e-4,
+            beta2=0.9,
+            ema_half_life_images=2_000.0,
+        ),
+        reasons=tuple(why),
+    )
+
+
+def mocogan(facts: Facts) -> RunConfig:
+    """MoCoGAN (arXiv:1707.04993): recurrent motion, a judge of frames and one of clips, at the paper's rates."""
+    balance, why = _balance(facts)
+    return RunConfig(
+        recipe="mocogan",
+        data=DataConfig(balance=balance),
+        networks=NetworkConfig(name="mocogan", width=32, latent_size=50),
+        game=GameConfig(objective="non-saturating", r1_gamma=0.0, r2_gamma=0.0),
+        training=TrainingConfig(
+            **_budget(facts), batch=32, learning_rate=2e-4, learning_rate_end=2e-4, beta1=0.5, beta2=0.999
+        ),
+        reasons=(*why, "the published baseline"),
+    )
+
+
+CLIP_RECIPES: dict[str, Callable[[Facts], RunConfig]] = {
+    "auto": video,
+    "video": video,
+    "video-3d": video_3d,
+    "mocogan": mocogan,
+}
+"""The same for clips."""
+
+
 def recipe_config(
     name: str, item: ItemSpec, count: int, classes: Mapping[str, int], budget: Budget, device: str = "auto"
 ) -> RunConfig:
@@ -376,8 +438,9 @@ def recipe_config(
     Raises:
         UserError: there is no such recipe; the message lists them.
     """
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
+    known = RECIPES if item.kind == "image" else CLIP_RECIPES
+    if name not in known:
+        raise unknown_name(f"recipe for items of kind {item.kind}", name, known)
     budget = budget.resolved()
     rate = 0.0 if budget.minutes is None else reference_rate(device)
-    return RECIPES[name](Facts(item=item, count=count, classes=classes, budget=budget, rate=rate))
+    return known[name](Facts(item=item, count=count, classes=classes, budget=budget, rate=rate))

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from augan.core.config import STRICT
 from augan.core.errors import UserError
+from augan.data import Cutting
 from augan.game.config import GameConfig
 from augan.networks import NetworkConfig
 
@@ -24,6 +25,10 @@ class DataConfig:
         kind: what an item is, as in --kind; null goes by what most files are.
         strict: fail on unreadable files instead of leaving them out.
         min_images_per_class: leave smaller classes out.
+        frames: of a clip; null: 16, and of arrays all. Longer films are cut into several, one after another.
+        frames_per_sec: films are resampled to it by the times of their frames; null: as they are. Of frames in folders,
+            which have no times, it is the rate.
+        step: every so many-th frame of a film is taken.
         balance: 0 draws every image equally often, 1 every class.
         stream: read tar files as images are needed, and keep nothing decoded: for sets larger than the disk.
         held_out: images that are kept from both players, to see whether the discriminator knows the others by heart.
@@ -37,12 +42,20 @@ class DataConfig:
     kind: str | None = None
     strict: bool = False
     min_images_per_class: int = Field(default=0, ge=0)
+    frames: int | None = Field(default=None, ge=2)
+    frames_per_sec: float | None = Field(default=None, gt=0)
+    step: int = Field(default=1, ge=1)
     balance: float = Field(default=0.0, ge=0, le=1)
     stream: bool = False
     held_out: int = Field(default=0, ge=0)
     rate_hz: int | None = Field(default=None, ge=1_000, le=384_000)
     seconds: float | None = Field(default=None, gt=0, le=600)
     form: Literal["spectrogram", "waveform"] | None = None
+
+    @property
+    def cutting(self) -> Cutting:
+        """How films become clips."""
+        return Cutting(frames=self.frames, frames_per_sec=self.frames_per_sec, step=self.step)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

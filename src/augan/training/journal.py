@@ -21,12 +21,14 @@ from augan.core.files import (
 )
 from augan.core.item import from_unit
 from augan.core.pictures import save_sheet
+from augan.core.reels import save_frames, save_mosaic
 from augan.core.sounds import SoundSpec, decode, in_a_row, pictures_of, write_wav
 from augan.data import Source, class_counts
 from augan.training.config import RunConfig
 
 SHEET_COLUMNS = 10
 SHEET_CLASSES = 12
+SHEET_CLIPS = 8
 
 
 class Journal:
@@ -62,6 +64,8 @@ class Journal:
     def sheet(self, model: Model, images_seen: int) -> Path:
         """A sheet of samples, a row a class (the first 12); where it is."""
         path = self.folder / "samples" / f"{images_seen:09d}.png"
+        if model.item.kind == "video":
+            return draw_clips(path, model)
         names = model.item.class_names if model.conditional else None
         shown = (names or ())[:SHEET_CLASSES]
         rows = len(shown) or 8
@@ -82,6 +86,17 @@ class Journal:
     def end(self, result: dict[str, Any]) -> None:
         """Writes the outcome."""
         write_json(self.folder / "result.json", result)
+
+
+def draw_clips(path: Path, model: Model) -> Path:
+    """A sheet of frames, a clip a row, and a GIF of clips beside one another; where the sheet is."""
+    names = model.item.class_names if model.conditional else None
+    shown = list((names or ())[:SHEET_CLASSES])
+    rows = [name for name in shown for _ in range(max(1, SHEET_CLIPS // len(shown)))] or None
+    clips = from_unit(model.sample(len(rows) if rows else SHEET_CLIPS, rows))
+    save_frames(path, clips, rows)
+    save_mosaic(path.with_suffix(".gif"), clips, model.item.frames_per_sec)
+    return path
 
 
 def _described(source: Source) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from augan.core.errors import UserError
 from augan.core.item import from_unit, to_unit
 from augan.core.rng import numpy_stream
 from augan.data import Loader, Source, as_pictures, to_pictures
-from augan.metrics import Quality, cached_extractor, measure
+from augan.metrics import Quality, in_domain_space, measure
 from augan.training.step import Table
 
 MOST_REAL = 2_000
@@ -26,7 +26,7 @@ class QualityMeter:
 
     def __init__(self, source: Source, cache: Path, seed: int = 0) -> None:
         source = as_pictures(source)
-        self.extractor = cached_extractor(source, source.key, cache)
+        self.extractor = in_domain_space(source, source.key, cache)
         count = min(len(source), MOST_REAL)
         chosen = np.sort(numpy_stream(seed, "measured real images").permutation(len(source))[:count])
         self.real = self.extractor.features_of(source, chosen)
@@ -71,6 +71,7 @@ def held_out_gap(table: Table, loader: Loader, shown: Indices, held_out: Indices
     2 P(logit of a shown image > logit of a held-out one) - 1: 0 where it tells no difference, 1 where it tells all.
     """
     table.discriminator.eval()
+    table.times = None
     verdicts = []
     for indices in (shown, held_out):
         evenly = np.linspace(0, len(indices) - 1, min(len(indices), GAP_IMAGES)).astype(np.int64)

@@ -22,7 +22,7 @@ from augan.game import (
 from augan.game.config import GameConfig
 from augan.game.objectives import Objective
 
-Images = Float[Tensor, "b c h w"]
+Images = Float[Tensor, "b c *grid"]
 Labels = Int64[Tensor, " b"] | None
 Optimizer = torch.optim.Optimizer
 
@@ -33,7 +33,8 @@ class Table:
 
     `tails` are what each class counts in the penalty on small classes, (k,), where that is on. `probability` is of
     adaptive augmentation, now; `anchors` the moving averages of real and generated logits, once there are some;
-    `world` the processes among which the batch is divided.
+    `world` the processes among which the batch is divided; `times` are those of the frames that this turn shows of each
+    clip, (b, k), where the discriminator chooses some.
     """
 
     generator: nn.Module
@@ -47,6 +48,21 @@ class Table:
     probability: float = 0.0
     anchors: tuple[float, float] | None = None
     world: World = field(default_factory=World)
+    times: Tensor | None = None
+
+    def watch(self, real: Tensor, random: Stream) -> Tensor:
+        """Real items as this turn shows them: clips by the frames that a sparse discriminator chooses."""
+        choose = getattr(self.discriminator, "draw_times", None)
+        if choose is None:
+            return real
+        times: Tensor = choose(len(real), random, real.device)
+        self.times = times
+        rows = torch.arange(len(real), device=real.device)[:, None]
+        return real[rows, :, times.long()].movedim(2, 1)
+
+    def times_of(self, images: Tensor) -> tuple[Tensor, ...]:
+        """What networks of clips are told beside a batch, or beside several of them."""
+        return () if self.times is None else (self.times.repeat(len(images) // len(self.times), 1),)
 
     def precision(self) -> torch.autocast:
         """Autocast for forward passes; losses and penalties are computed in float32 outside of it."""
@@ -54,8 +70,11 @@ class Table:
 
     def change(self, images: Tensor, random: Stream) -> Tensor:
         """Images as the discriminator is shown them."""
-        images = augment(images, self.rules.augmentation, random)
-        return augment(images, self.rules.adaptive, random, self.probability) if self.probability else images
+        clips = images.dim() == 5
+        shown = images.movedim(2, 1) if clips else images  # frames of a clip are changed alike
+        shown = augment(shown, self.rules.augmentation, random)
+        shown = augment(shown, self.rules.adaptive, random, self.probability) if self.probability else shown
+        return shown.movedim(1, 2) if clips else shown
 
     def judge(self, images: Tensor, labels: Tensor | None, random: Stream) -> Tensor:
         """Augmented images' logits, (b,) float32."""
@@ -64,7 +83,7 @@ class Table:
     def verdict(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Images' logits as they are, (b,) float32."""
         with self.precision():
-            logits = _call(self.discriminator, images, labels)
+            logits = _call(self.discriminator, images, labels, *self.times_of(images))
         return logits.float().reshape(len(images))
 
     def judge_pairs(
@@ -86,7 +105,7 @@ class Table:
             return Pairs(images, real_logits, fake_logits, mismatched, {})
         shown = self.change(images, random.pairs())
         with self.precision():
-            features = self.discriminator.features(shown)  # type: ignore[operator]
+            features = self.discriminator.features(shown, *self.times_of(shown))  # type: ignore[operator]
             twice = None if labels is None else torch.cat([labels, labels])
             logits = self.discriminator.head(features, twice).float()  # type: ignore[operator]
             mismatched = None
@@ -103,7 +122,8 @@ class Table:
         if not _offers_features(self.discriminator):
             return self.judge(fake, labels, random), {}
         with self.precision():
-            features = self.discriminator.features(self.change(fake, random))  # type: ignore[operator]
+            shown = self.change(fake, random)
+            features = self.discriminator.features(shown, *self.times_of(shown))  # type: ignore[operator]
             logits: Tensor = self.discriminator.head(features, labels)  # type: ignore[operator]
             return logits.float(), self.class_loss(features, labels)
 
@@ -117,7 +137,7 @@ class Table:
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Images (b, c, h, w) float32 of latents."""
         with self.precision():
-            images: Tensor = _call(self.generator, latents, labels)
+            images: Tensor = _call(self.generator, latents, labels, *self.times_of(latents))
         return images.float()
 
 
@@ -135,8 +155,8 @@ def _offers_features(discriminator: nn.Module) -> bool:
     return hasattr(discriminator, "features") and hasattr(discriminator, "head")
 
 
-def _call(network: nn.Module, first: Tensor, labels: Tensor | None) -> Tensor:
-    output: Tensor = network(first) if labels is None else network(first, labels)
+def _call(network: nn.Module, first: Tensor, labels: Tensor | None, *times: Tensor) -> Tensor:
+    output: Tensor = network(first) if labels is None and not times else network(first, labels, *times)
     return output
 
 
@@ -168,13 +188,21 @@ def play_round(
     """One turn of each player on the same real images; `optimizers` are the generator's and the discriminator's.
 
     With `rules.reuse`, the generator is judged by the images that it made for the discriminator's turn, against the
-    real images' logits of that turn: one pass of each network less. Otherwise both are made anew.
+    real images' logits of that turn: one pass of each network less. Otherwise both are made anew. Before it come the
+    discriminator's turns beyond one that `rules.critic_turns` asks for.
     """
     optimizer_g, optimizer_d = optimizers
+    whole = real
 
     def drawn() -> Tensor:
         return latents_for(len(real), latent_size, random, table.device)
 
+    for _ in range(table.rules.critic_turns - 1):
+        real = table.watch(whole, random)
+        with torch.no_grad():
+            fake = table.generate(drawn(), labels)
+        discriminator_turn(table, optimizer_d, real, labels, fake, random, penalty_weight)
+    real = table.watch(whole, random)
     if table.rules.reuse:
         fake = table.generate(drawn(), labels)
         watched, real_logits = discriminator_turn(table, optimizer_d, real, labels, fake, random, penalty_weight)
