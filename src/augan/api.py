@@ -47,13 +47,14 @@ def resolve(
     processes: int = 1,
     start: Path | str | None = None,
     kind: str | None = None,
+    label: str | None = None,
 ) -> tuple[Source, RunConfig]:
     """The opened data and the configuration that `train` would use; nothing is trained.
 
     Raises:
         UserError: data that cannot be opened, an unknown recipe or setting, two budgets.
     """
-    reading = _reading(settings, size, strict, kind)
+    reading = _reading(settings, size, strict, kind, label)
     source = _open(data, reading)
     budget = Budget(minutes=minutes, images=images, processes=processes)
     config = recipe_config(recipe, source.item, len(source), class_counts(source), budget, device)
@@ -63,6 +64,7 @@ def resolve(
         "training.device": device,
         "data.size": reading.size,
         "data.kind": reading.kind,
+        "data.label": reading.label,
         "data.strict": reading.strict,
         "data.min_images_per_class": reading.min_images_per_class,
     }
@@ -84,9 +86,15 @@ SHARED = ("name", "latent_size", "width", "widest", "blocks", "mapping", "condit
 """Settings of networks that decide whether weights fit."""
 
 
-def _reading(settings: Sequence[str], size: int | str | None, strict: bool, kind: str | None = None) -> DataConfig:
+def _reading(
+    settings: Sequence[str],
+    size: int | str | None,
+    strict: bool,
+    kind: str | None = None,
+    label: str | None = None,
+) -> DataConfig:
     """How the data is to be read: needed before there is a recipe. Settings win over arguments."""
-    given = DataConfig(size=None if size is None else str(size), strict=strict, kind=kind)
+    given = DataConfig(size=None if size is None else str(size), strict=strict, kind=kind, label=label)
     wanted = [text for text in settings if text.strip().startswith("data.")]
     return override(RunConfig(data=given), wanted).data
 
@@ -99,6 +107,7 @@ def _open(data: Any, reading: DataConfig) -> Source:
         min_images_per_class=reading.min_images_per_class,
         stream=reading.stream,
         kind=reading.kind,
+        label=reading.label,
     )
 
 
@@ -120,6 +129,7 @@ def train(
     objective: Objective | None = None,
     start: Path | str | None = None,
     kind: str | None = None,
+    label: str | None = None,
     progress: bool = False,
     observer: Observer | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -130,7 +140,7 @@ def train(
     the run folder and says what happens.
 
     Args:
-        data: a path (folder, zip, .npy, .npz, Parquet), an array (N, H, W[, C]), a pair (images, labels), any
+        data: a path (folder, zip, .npy, .npz, Parquet, .csv, .tsv), a DataFrame, an array (N, H, W[, C]), a pair (images, labels), any
             map-style torch Dataset, or a Source.
         minutes, images: the budget: time, or real images shown to the discriminator. One of them; 5 minutes if none.
         out: the run folder; None chooses a new one under ./runs.
@@ -145,7 +155,8 @@ def train(
         objective: a pair of losses of your own.
         start: a run on related data whose networks to begin with: settings of networks are taken from it, weights
             wherever they fit, and class embeddings by name. Item sizes and channels may differ.
-        kind: what an item is (image, video, sound); None goes by what most files are.
+        kind: what an item is (image, video, sound, table); None goes by what most files are.
+        label: the column of a table that is the class of a row.
         progress: show a live progress line.
         observer: is told what happens (see `augan.training.Observer`).
         should_stop: asked after every round; True saves and raises Interrupted.
@@ -178,6 +189,7 @@ def train(
                 processes=world.size,
                 start=start,
                 kind=kind,
+                label=label,
             )
         )
         config = world.decided(lambda: own_config)

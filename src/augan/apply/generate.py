@@ -17,7 +17,9 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
+from augan.apply.tables import write_rows
 from augan.checkpoint import Model
+from augan.checkpoint.tables import TableModel
 from augan.core.errors import UserError
 from augan.core.files import atomic_file, atomic_folder, require_absent, require_folder_names, require_space
 from augan.core.item import from_unit
@@ -38,6 +40,7 @@ def generate(
     out: Path | str,
     *,
     classes: Classes = None,
+    where: Sequence[str] = (),
     truncation: float = 1.0,
     seed: int = 0,
     tick: Tick = lambda done: None,
@@ -46,7 +49,8 @@ def generate(
 
     .npz: `images` (n, h, w, c) uint8 and, if conditional, `labels` (n,) int64 and `class_names`. .png: a sheet.
     .gif and .mp4: an interpolation through `count` random points. Anything else: a folder of PNG files, in a
-    subfolder a class if conditional.
+    subfolder a class if conditional. Rows of a table: .csv, .tsv, .parquet or .npz (`augan.apply.tables`), for which
+    `where` asks for values, 'column=value'.
 
     Raises:
         UserError: `out` exists, too little space, an unknown ending or class.
@@ -54,6 +58,10 @@ def generate(
     path = Path(out)
     if count < 1:
         raise UserError(f"--count {count}: at least 1 image must be generated.")
+    if isinstance(model, TableModel):
+        return write_rows(model, count, path, classes, where, truncation, seed, tick)
+    if where:
+        raise UserError("--where asks for values of columns, and this model makes images. Use --classes.")
     writer = _writer(path)
     require_absent(path)
     require_space(path, count * int(np.prod(model.item.shape)))

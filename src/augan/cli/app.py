@@ -17,6 +17,7 @@ from augan.cli.options import (
     Device,
     Json,
     Kind,
+    Label,
     Quiet,
     RunArgument,
     Seed,
@@ -83,6 +84,7 @@ def train(
         ),
     ] = None,
     kind: Kind = None,
+    label: Label = None,
     device: Device = "auto",
     strict: Strict = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings, and stop.")] = False,
@@ -113,6 +115,7 @@ def train(
             device=device,
             start=start,
             kind=kind,
+            label=label,
         )[1]
         print_json(to_dict(config))
         return
@@ -132,6 +135,7 @@ def train(
         resume=resume,
         start=start,
         kind=kind,
+        label=label,
         observer=None if quiet else ConsoleObserver(console),
     )
     if not world.first:
@@ -143,7 +147,8 @@ def train(
     if quality is not None:
         console.print(quality_table(quality))
     say(console, f"\nThe run is in [bold]{escape(str(run.path))}[/bold]. Next:")
-    say(console, f"  augan generate {escape(shlex.quote(str(run.path)))} --count 100 --out samples.png")
+    ending = "csv" if run.data["item"].get("kind") == "table" else "png"
+    say(console, f"  augan generate {escape(shlex.quote(str(run.path)))} --count 100 --out samples.{ending}")
 
 
 @app.command(
@@ -156,9 +161,18 @@ def train(
 def generate(
     run: RunArgument,
     count: Annotated[int, typer.Option(help="How many images (points of the walk, for .gif and .mp4).")],
-    out: Annotated[Path, typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder for PNG files.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help=".npz, .png (a sheet), .gif, .mp4, or a folder for PNG files; .csv, .tsv, .parquet for rows."
+        ),
+    ],
     classes: Annotated[
         str | None, typer.Option(metavar="A,B", help="Classes in turn.", show_default="all in turn")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Rows of a table with this value; may be repeated."),
     ] = None,
     truncation: Annotated[float, typer.Option(help="Below 1: more typical, less diverse. 0 < T <= 1.")] = 1.0,
     seed: Seed = 0,
@@ -174,11 +188,14 @@ def generate(
     model = api.load(run, which=checkpoint, device=device)
     names = None if classes is None else [name.strip() for name in classes.split(",") if name.strip()]
     with counting(make_console(), "Generating", count, quiet) as tick:
-        path = api.generate(model, count, out, classes=names, truncation=truncation, seed=seed, tick=tick)
+        path = api.generate(
+            model, count, out, classes=names, where=where or (), truncation=truncation, seed=seed, tick=tick
+        )
     if json:
         print_json({"out": str(path), "count": count, "seed": seed, "generator": model.hash})
     else:
-        say(make_console(), f"{count:,} images in [bold]{escape(str(path))}[/bold]")
+        what = "rows" if model.item.kind == "table" else "images"
+        say(make_console(), f"{count:,} {what} in [bold]{escape(str(path))}[/bold]")
 
 
 app.command(

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
+
+from augan.core.table import TableSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,8 @@ class ItemSpec:
     [-1, 1]. `value_range` is what 0 and 255 stood for in the user's file: (0, 255) for 8-bit images, (0, 4095) for
     12 bits in a 16-bit file, (0, 1) for floats. A clip (`kind` "video") has `frames` of these, at `frames_per_sec`: it
     is stored as (frames, height, width, channels), and reaches networks as (channels, frames, height, width).
+    A row of a table (`kind` "table", described by `table`) has 1x1 pixels and a channel for each number of an encoded
+    row; it is stored as float32 in [-1, 1], as networks see it.
     """
 
     channels: int
@@ -29,6 +33,7 @@ class ItemSpec:
     kind: str = "image"
     frames: int | None = None
     frames_per_sec: float | None = None
+    table: TableSpec | None = None
 
     @property
     def classes(self) -> int:
@@ -56,11 +61,18 @@ class ItemSpec:
         names = value.get("class_names")
         low, high = value["value_range"]
         known = {**value, "class_names": tuple(names) if names else None, "value_range": (low, high)}
+        if known.get("table") is not None:
+            known["table"] = TableSpec.from_json(known["table"])
         return cls(**known)
 
 
-def to_unit(items: UInt8[np.ndarray, "b *grid c"]) -> Float[Tensor, "b c *grid"]:
-    """Stored items to what networks see: channels second, float32 in [-1, 1], channels last in memory."""
+def to_unit(items: UInt8[np.ndarray, "b *grid c"] | Float32[np.ndarray, "b *grid c"]) -> Float[Tensor, "b c *grid"]:
+    """Stored items to what networks see: channels second, float32 in [-1, 1], channels last in memory.
+
+    Items that are stored as float32 are in that range already.
+    """
+    if items.dtype == np.float32:
+        return torch.from_numpy(items).movedim(-1, 1)
     return torch.from_numpy(items).movedim(-1, 1).to(torch.float32).div_(127.5).sub_(1)
 
 

@@ -17,7 +17,7 @@ from augan.data.build import Input, Options, Progress, build, safe_name
 from augan.data.cache import Cache, cache_folder, fingerprint_of
 from augan.data.decode import SUFFIXES
 from augan.data.feed import ImageFeed
-from augan.data.kinds import KINDS
+from augan.data.kinds import KINDS, TABLE_SUFFIXES
 from augan.data.labels import encode_labels
 from augan.data.listing import FolderStream, arrange, is_junk, require_exists, walk
 from augan.data.parquet import SUFFIXES as PARQUET_SUFFIXES
@@ -25,10 +25,11 @@ from augan.data.parquet import open_table, parquet_files
 from augan.data.policy import parse_size
 from augan.data.shards import REMOTE, Shards, ShardSource, is_shards, list_shards
 from augan.data.source import ArraySource, Layout, Origin, Source
+from augan.data.tables import TableSource, holds_table, is_frame, open_frame, open_table_file
 from augan.data.torch_dataset import spool_dataset
 from augan.data.zips import ZipStream, list_zip, split_zip_path
 
-KNOWN = "a folder of images, a .zip of one, .npy, .npz, .parquet or .tar"
+KNOWN = "a folder of images, a .zip of one, .npy, .npz, .parquet, .tar, .csv or .tsv"
 
 
 @overload
@@ -42,6 +43,7 @@ def open(
     progress: Progress | None = None,
     stream: bool = False,
     kind: str | None = None,
+    label: str | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -54,6 +56,7 @@ def open(
     progress: Progress | None = None,
     stream: bool = False,
     kind: str | None = None,
+    label: str | None = None,
 ) -> Source: ...
 @overload
 def open(
@@ -66,6 +69,7 @@ def open(
     progress: Progress | None = None,
     stream: Literal[False] = False,
     kind: str | None = None,
+    label: str | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -78,6 +82,7 @@ def open(
     progress: Progress | None = None,
     stream: bool = False,
     kind: str | None = None,
+    label: str | None = None,
 ) -> Source: ...
 
 
@@ -91,6 +96,7 @@ def open(
     progress: Progress | None = None,
     stream: bool = False,
     kind: str | None = None,
+    label: str | None = None,
 ) -> Source:
     """Opens images of any layout as a source, decoded once to a memory-mapped uint8 cache.
 
@@ -108,6 +114,7 @@ def open(
         progress: called with (items done, items in all) while decoding.
         stream: read tar files as images are needed and keep nothing decoded, for sets larger than the disk.
         kind: one of `augan.data.kinds.KINDS`; None goes by what most files are.
+        label: the column of a table that is the class of a row.
 
     Raises:
         UserError: what is wrong with the data and what to do about it.
@@ -127,6 +134,13 @@ def open(
         raise UserError(f"min_images_per_class is {min_images_per_class}, and it starts at 0.")
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of item", kind, KINDS)
+    table = _open_table(data, kind, label)
+    if table is not None:
+        if wanted is not None or stream or min_images_per_class:
+            raise UserError(f"{table.name} is a table: size, stream and min_images_per_class are for images.")
+        return table
+    if label is not None:
+        raise UserError("--label names the column of a table that is the class, and this is not a table.")
     options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class, kind=kind)
     store = Cache(cache_folder(cache))
     shards = _find_shards(data, store)
@@ -144,6 +158,19 @@ def open(
     if shards is not None:
         return build(_shard_input(data, shards), options, store, progress)
     return build(_read(data, store), options, store, progress)
+
+
+def _open_table(data: Any, kind: str | None, label: str | None) -> TableSource | None:
+    """The table that this is; None for other data."""
+    if is_frame(data):
+        return open_frame(data, label, "table")
+    if not isinstance(data, (str, Path)) or REMOTE.match(str(data)) or kind not in (None, "table"):
+        return None
+    path = Path(data).expanduser()
+    if kind is None and path.suffix.lower() not in TABLE_SUFFIXES and not holds_table(path):
+        return None
+    require_exists(path)
+    return open_table_file(path, label, safe_name(path.stem))
 
 
 def _find_shards(data: Any, store: Cache) -> Shards | None:

@@ -22,6 +22,7 @@ from augan.metrics.measures import MEASURES, Measure
 from augan.metrics.memorisation import authenticity, copying_statistic, feature_likelihood, near_copies, nearest_ratio
 from augan.metrics.pixels import Spectrum, ms_ssim, spectrum_gap, ssim
 from augan.metrics.quality import Quality, measure
+from augan.metrics.rows import RowSpace
 from augan.metrics.scores import inception_score
 from augan.metrics.space import FeatureSpace, Items, Preprocessing
 from augan.metrics.spaces import SPACES, open_space
@@ -44,6 +45,7 @@ __all__ = [
     "OnnxSpace",
     "Preprocessing",
     "Quality",
+    "RowSpace",
     "Side",
     "Spectrum",
     "accuracy_scores",

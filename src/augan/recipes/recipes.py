@@ -16,6 +16,7 @@ from augan.game.config import GameConfig
 from augan.networks import NetworkConfig
 from augan.nn import Canvas
 from augan.recipes.speed import reference_rate
+from augan.recipes.tables import ctgan
 from augan.training import DataConfig, RunConfig, TrainingConfig
 
 DEFAULT_MINUTES = 5.0
@@ -325,6 +326,10 @@ RECIPES: dict[str, Callable[[Facts], RunConfig]] = {
 """What `--recipe NAME` may name."""
 
 
+TABLE_RECIPES: dict[str, Callable[[dict[str, Any]], RunConfig]] = {"auto": ctgan, "ctgan": ctgan}
+"""The same, for tables."""
+
+
 def recipe_config(
     name: str, item: ItemSpec, count: int, classes: Mapping[str, int], budget: Budget, device: str = "auto"
 ) -> RunConfig:
@@ -333,8 +338,14 @@ def recipe_config(
     Raises:
         UserError: there is no such recipe; the message lists them.
     """
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
+    if name not in RECIPES and name not in TABLE_RECIPES:
+        raise unknown_name("recipe", name, (*RECIPES, *TABLE_RECIPES))
     budget = budget.resolved()
+    if item.kind == "table":
+        if name not in TABLE_RECIPES:
+            raise UserError(f"Recipe {name} is for images. For tables there are: {', '.join(TABLE_RECIPES)}.")
+        return TABLE_RECIPES[name]({"minutes": budget.minutes, "images": budget.images})
+    if name not in RECIPES:
+        raise UserError(f"Recipe {name} is for tables. For images there are: {', '.join(RECIPES)}.")
     rate = 0.0 if budget.minutes is None else reference_rate(device)
     return RECIPES[name](Facts(item=item, count=count, classes=classes, budget=budget, rate=rate))

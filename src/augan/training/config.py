@@ -22,6 +22,7 @@ class DataConfig:
         path: where it is; null where it came as a Python object.
         size: "32", "48x80" or null for the policy in docs/data.md.
         kind: what an item is, as in --kind; null goes by what most files are.
+        label: the column of a table that is the class of a row.
         strict: fail on unreadable files instead of leaving them out.
         min_images_per_class: leave smaller classes out.
         balance: 0 draws every image equally often, 1 every class.
@@ -32,6 +33,7 @@ class DataConfig:
     path: str | None = None
     size: str | None = None
     kind: str | None = None
+    label: str | None = None
     strict: bool = False
     min_images_per_class: int = Field(default=0, ge=0)
     balance: float = Field(default=0.0, ge=0, le=1)

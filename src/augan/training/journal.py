@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from augan.checkpoint import Model
+from augan.checkpoint.tables import TableModel
 from augan.core.config import to_dict
 from augan.core.files import atomic_folder, disk_errors, remove_parts, require_absent, require_space, write_json
 from augan.core.item import from_unit
@@ -16,6 +17,7 @@ from augan.training.config import RunConfig
 
 SHEET_COLUMNS = 10
 SHEET_CLASSES = 12
+SHOWN_ROWS = 20
 
 
 class Journal:
@@ -49,7 +51,12 @@ class Journal:
             file.write(json.dumps(row) + "\n")
 
     def sheet(self, model: Model, images_seen: int) -> Path:
-        """A sheet of samples, a row a class (the first 12); where it is."""
+        """A sheet of samples, a row a class (the first 12), or a table of 20 rows; where it is."""
+        if isinstance(model, TableModel):
+            path = self.folder / "samples" / f"{images_seen:09d}.csv"
+            with disk_errors(path):
+                model.rows(SHOWN_ROWS).to_csv(path, index=False)
+            return path
         path = self.folder / "samples" / f"{images_seen:09d}.png"
         names = model.item.class_names if model.conditional else None
         shown = (names or ())[:SHEET_CLASSES]
