@@ -140,8 +140,8 @@ def train(
     the run folder and says what happens.
 
     Args:
-        data: a path (folder, zip, .npy, .npz, Parquet, .csv, .tsv), a DataFrame, an array (N, H, W[, C]), a pair (images, labels), any
-            map-style torch Dataset, or a Source.
+        data: a path (folder, zip, .npy, .npz, Parquet, .csv, .tsv), an array (N, H, W[, C]), a pair (images, labels), a
+            DataFrame, any map-style torch Dataset, or a Source.
         minutes, images: the budget: time, or real images shown to the discriminator. One of them; 5 minutes if none.
         out: the run folder; None chooses a new one under ./runs.
         recipe: auto, article, strided or residual.

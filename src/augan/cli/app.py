@@ -65,6 +65,7 @@ def main_options(
         "augan train real_images.npy --minutes 30 --out runs/mine",
         "augan train photos.zip --recipe article --set game.objective=minimax",
         "augan train photos/ --out runs/mine --resume --minutes 60",
+        "augan train table.csv --label outcome --out runs/rows",
     )
 )
 def train(
@@ -156,6 +157,7 @@ def train(
         "augan generate runs/mine --count 100 --out samples.png",
         "augan generate runs/mine --count 5000 --out more.npz --classes cat,dog --seed 7",
         "augan generate runs/mine --count 12 --out walk.gif",
+        "augan generate runs/rows --count 1000 --out new.csv --where sex=female",
     )
 )
 def generate(
@@ -213,6 +215,7 @@ app.command(
         "augan evaluate runs/mine --against photos/",
         "augan evaluate generated/ --against photos/ --holdout more-photos/ --html report.html",
         "augan evaluate generated/ --against photos/ --features bundled --json",
+        "augan evaluate runs/rows --against table.csv --holdout more.csv",
     )
 )
 def evaluate(
@@ -233,13 +236,15 @@ def evaluate(
         bool, typer.Option("--accuracy-score", help="Also train classifiers on samples and on real images.")
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report with pictures here.", show_default="none")] = None,
+    label: Label = None,
     device: Device = "auto",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Measure a run, or any set of images, against real ones."""
     from augan import api
-    from augan.cli.console import counting, print_json, say, show_evaluation
+    from augan.cli.console import counting, print_json, say, show_evaluation, show_table_evaluation
+    from augan.metrics import TableEvaluation
 
     with counting(make_console(), "Features of", None, json) as tick:
         found = api.evaluate(
@@ -253,10 +258,14 @@ def evaluate(
             device=device,
             seed=seed,
             html=html,
+            label=label,
             tick=tick,
         )
     if json:
         print_json({"target": target, "against": against, **found.to_json()})
+        return
+    if isinstance(found, TableEvaluation):
+        show_table_evaluation(Console(), found, f"{target} against {against}")
         return
     show_evaluation(Console(), found, f"{target} against {against}")
     if html is not None:

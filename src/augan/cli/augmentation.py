@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from augan.cli.options import Cells, Data, Flip, Folds, Groups, Json, Quiet, Seed, Settings, Size, Steps, Strict
+from augan.cli.options import Cells, Data, Flip, Folds, Groups, Json, Label, Quiet, Seed, Settings, Size, Steps, Strict
 from augan.cli.options import console as make_console
 
 
@@ -168,6 +168,7 @@ def lift(
         bool, typer.Option("--force", help="Go on with classes of fewer than 20 images, and with leaks.")
     ] = False,
     size: Size = None,
+    label: Label = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -184,7 +185,7 @@ def lift(
     with counting(make_console(), "Classifiers trained", None, json or quiet) as tick:
         done = itertools.count(1)
         found = study(
-            api.open(data, size=size),
+            api.open(data, size=size, label=label),
             arms=None if arms is None else [name.strip() for name in arms.split(",") if name.strip()],
             groups=_groups(groups),
             holdout=holdout,

@@ -138,9 +138,7 @@ def _left_out(name: str, cells: Any, why: str) -> Read:
 def _texts(name: str, cells: Any, missing: int, distinct: int) -> Read:
     """Text, categories, booleans with gaps, or a mixture of these."""
     known = cells.dropna()
-    if str(cells.dtype) == "category":
-        return _category(name, cells.astype(cells.cat.categories.dtype), missing)
-    if known.map(lambda cell: isinstance(cell, bool | np.bool_)).all():
+    if str(cells.dtype) == "category" or known.map(lambda cell: isinstance(cell, bool | np.bool_)).all():
         return _category(name, cells, missing)
     types = sorted({type(cell).__name__ for cell in known})
     if known.map(lambda cell: isinstance(cell, int | float) and not isinstance(cell, bool)).all():

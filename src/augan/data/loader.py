@@ -185,7 +185,8 @@ class Loader:
 
     def _labels(self, indices: np.ndarray) -> np.ndarray | None:
         if hasattr(self.source, "conditions_of"):
-            return np.asarray(self.source.conditions_of(indices))
+            conditions: np.ndarray | None = self.source.conditions_of(indices)
+            return conditions
         return None if self.source.labels is None else np.asarray(self.source.labels[indices], dtype=np.int64)
 
     def items(self, indices: Int64[np.ndarray, " b"]) -> Batch:

@@ -17,7 +17,7 @@ from augan.data.build import Input, Options, Progress, build, safe_name
 from augan.data.cache import Cache, cache_folder, fingerprint_of
 from augan.data.decode import SUFFIXES
 from augan.data.feed import ImageFeed
-from augan.data.kinds import KINDS, TABLE_SUFFIXES
+from augan.data.kinds import KINDS
 from augan.data.labels import encode_labels
 from augan.data.listing import FolderStream, arrange, is_junk, require_exists, walk
 from augan.data.parquet import SUFFIXES as PARQUET_SUFFIXES
@@ -25,7 +25,7 @@ from augan.data.parquet import open_table, parquet_files
 from augan.data.policy import parse_size
 from augan.data.shards import REMOTE, Shards, ShardSource, is_shards, list_shards
 from augan.data.source import ArraySource, Layout, Origin, Source
-from augan.data.tables import TableSource, holds_table, is_frame, open_frame, open_table_file
+from augan.data.tables import TableSource, frame_of, is_frame, is_table, open_frame
 from augan.data.torch_dataset import spool_dataset
 from augan.data.zips import ZipStream, list_zip, split_zip_path
 
@@ -162,15 +162,12 @@ def open(
 
 def _open_table(data: Any, kind: str | None, label: str | None) -> TableSource | None:
     """The table that this is; None for other data."""
-    if is_frame(data):
-        return open_frame(data, label, "table")
-    if not isinstance(data, (str, Path)) or REMOTE.match(str(data)) or kind not in (None, "table"):
+    if isinstance(data, (str, Path)) and REMOTE.match(str(data)):
         return None
-    path = Path(data).expanduser()
-    if kind is None and path.suffix.lower() not in TABLE_SUFFIXES and not holds_table(path):
+    if not is_table(data, kind):
         return None
-    require_exists(path)
-    return open_table_file(path, label, safe_name(path.stem))
+    path = None if is_frame(data) else Path(data).expanduser()
+    return open_frame(frame_of(data), label, "table" if path is None else safe_name(path.stem), path)
 
 
 def _find_shards(data: Any, store: Cache) -> Shards | None:

@@ -19,6 +19,7 @@ from augan.core.rng import numpy_stream
 from augan.core.table import Codes, TableSpec, expand
 from augan.data.columns import encode, read_column
 from augan.data.kinds import TABLE_SUFFIXES
+from augan.data.listing import require_exists
 from augan.data.parquet import SUFFIXES as PARQUET_SUFFIXES
 from augan.data.parquet import readable
 
@@ -94,9 +95,10 @@ class Draw(NamedTuple):
 
 
 class ConditionStream:
-    """Rows by condition (training by sampling, arXiv:1907.00503, section 4.3): a category column, each equally likely;
-    one of its values, by the logarithm of how often it comes up; a row that has it. A pure function of (seed, position).
-    Without categories, rows in random order.
+    """Rows by condition, as a pure function of (seed, position) (training by sampling, arXiv:1907.00503, section 4.3).
+
+    A category column, each equally likely; one of its values, by the logarithm of how often it comes up; a row that has
+    it. Without categories, any row.
     """
 
     def __init__(self, spec: TableSpec, codes: Codes, seed: int, chosen: Rows | None) -> None:
@@ -258,12 +260,26 @@ def source_of(
     return TableSource(frame=frame, codes=codes, item=item, key=digest.hexdigest(), name=name, notes=notes, path=path)
 
 
-def open_table_file(path: Path, label: str | None, name: str) -> TableSource:
-    """The table in a .csv, .tsv or Parquet file as a source.
+def is_table(data: Any, kind: str | None = None) -> bool:
+    """Whether `open` reads this as a table."""
+    if is_frame(data):
+        return True
+    if not isinstance(data, str | Path) or kind not in (None, "table"):
+        return False
+    path = Path(data).expanduser()
+    return kind == "table" or path.suffix.lower() in TABLE_SUFFIXES or holds_table(path)
+
+
+def frame_of(data: Any) -> Any:
+    """The DataFrame that this is, or that is in the .csv, .tsv or Parquet file at this path.
 
     Raises:
-        UserError: see `read_frame` and `open_frame`.
+        UserError: see `read_frame`; it is no table.
     """
+    if is_frame(data):
+        return data
+    path = Path(str(data)).expanduser()
+    require_exists(path)
     if path.suffix.lower() not in (*TABLE_SUFFIXES, *PARQUET_SUFFIXES):
         raise UserError(f"{path} is not a table. Give a .csv, .tsv or .parquet file.")
-    return open_frame(read_frame(path), label, name, path)
+    return read_frame(path)

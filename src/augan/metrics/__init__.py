@@ -26,6 +26,7 @@ from augan.metrics.rows import RowSpace
 from augan.metrics.scores import inception_score
 from augan.metrics.space import FeatureSpace, Items, Preprocessing
 from augan.metrics.spaces import SPACES, open_space
+from augan.metrics.tables import TableEvaluation, evaluate_codes
 
 __all__ = [
     "LEAST_IMAGES",
@@ -48,12 +49,14 @@ __all__ = [
     "RowSpace",
     "Side",
     "Spectrum",
+    "TableEvaluation",
     "accuracy_scores",
     "authenticity",
     "cached_extractor",
     "cached_features",
     "copying_statistic",
     "diversity",
+    "evaluate_codes",
     "evaluation_of",
     "feature_likelihood",
     "frechet_distance",

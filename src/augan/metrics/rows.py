@@ -19,8 +19,10 @@ SHARE = 0.5**0.5
 
 
 def row_features(spec: TableSpec, codes: Codes) -> Float[np.ndarray, "n d"]:
-    """For each column of numbers its deviations from the mean (0 where missing) and, if some are missing, whether it is;
-    for each category 1/sqrt(2) at the place of its value and 0 at the others. float32.
+    """Columns side by side, float32.
+
+    Of numbers the deviations from the mean (0 where missing) and, if some are missing, whether this is; of a category
+    1/sqrt(2) at the place of its value and 0 at the others.
     """
     parts = []
     for index, block in enumerate(spec.blocks):
