@@ -18,12 +18,15 @@ from torch import nn
 from augan.apply import Augmented, Contest, Diagnosis, check_out, compare_runs, evaluate, generate, plan_additions
 from augan.apply import augment as _augment
 from augan.apply import diagnose_run as doctor
+from augan.apply.table_copies import augment_rows, check_rows_out
 from augan.checkpoint import CheckpointStore, Model, Run, find_checkpoint, load_model
+from augan.checkpoint.tables import TableModel
 from augan.core.config import from_dict, override
 from augan.core.errors import Interrupted, UserError
 from augan.core.files import require_absent
 from augan.core.world import World, join
 from augan.data import Source, class_counts, inspect, open
+from augan.data.tables import TableSource
 from augan.game import Objective
 from augan.metrics import Evaluation
 from augan.recipes import Budget, recipe_config
@@ -307,6 +310,7 @@ def augment(
     steps: int = 1000,
     flip: bool = False,
     cells: Path | str | None = None,
+    label: str | None = None,
     report: Path | str | None = None,
     verdict: Path | str | None = None,
     observer: Observer | None = None,
@@ -324,6 +328,7 @@ def augment(
     Args:
         force: write whatever the study says.
         holdout, groups, folds, steps, flip, cells: of the study, see `augan.augment.lift`.
+        label: the column of a table that is the class; a `run` knows its own.
         report: where to write the study as a page; verdict: as JSON.
         tell: is told each of the study's outcomes.
 
@@ -341,17 +346,23 @@ def augment(
             "all. Leave --run out: the test trains its own."
         )
     model = run if isinstance(run, Model) else None if run is None else load_model(run)
-    if model is not None and size is None:
+    if isinstance(model, TableModel):
+        label = model.spec.label
+    elif model is not None and size is None:
         size = f"{model.item.height}x{model.item.width}"
-    source = _open(data, _reading(settings, size, strict))
-    check_out(source, target)
+    source = _open(data, _reading(settings, size, strict, label=label))
+    rows = isinstance(source, TableSource)
+    if rows:
+        check_rows_out(target)
+    else:
+        check_out(source, target)
     plan_additions(source, strategy)  # a wrong strategy fails before minutes of training
     if asked and not class_counts(source):
         raise UserError(
             f"--{asked[0]} asks for a test, and {source.name} has no labels: there is no classifier to help."
         )
     if model is not None:
-        return _augment(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+        return _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
     study = None
     if class_counts(source) and (asked or not force):
         from augan.augment import gate
@@ -379,9 +390,28 @@ def augment(
     folder = new_run_folder(source.name)
     model = train(source, minutes=minutes, out=folder, settings=settings, seed=seed, observer=observer).load()
     if study is None:
-        return _augment(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+        return _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+    if rows:
+        found = _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+        return replace(found, study=study.to_json())
     found = gate.write_selected(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
     return replace(found, study=study.to_json())
+
+
+def _copy(
+    source: Source,
+    model: Model,
+    out: Path,
+    *,
+    strategy: str,
+    seed: int,
+    truncation: float,
+    tick: Callable[[int], None],
+) -> Augmented:
+    """A bigger copy of images or rows, with samples as they come."""
+    if isinstance(source, TableSource):
+        return augment_rows(source, model, out, strategy=strategy, seed=seed, truncation=truncation)
+    return _augment(source, model, out, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
 
 
 __all__ = [

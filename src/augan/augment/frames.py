@@ -1,8 +1,8 @@
-"""The study of a table: the arms of arrays, SMOTE for mixed columns, and rows of a GAN that learnt from the same rows."""
+"""The study of a table: the arms of arrays, SMOTE for mixed columns, rows of a GAN that learnt from the same rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,11 @@ SELECTED = Arm(
 NEIGHBOURS = 5
 
 
-def fit_rows_gan(*, minutes: float | None = None, steps: int | None = None) -> Fit:
+def fit_rows_gan(*, minutes: float | None = None, steps: int | None = None, settings: Sequence[str] = ()) -> Fit:
     """What `FrameTask` asks for: a GAN trained on each training part, for `minutes` or for 64 times `steps` rows."""
 
     def fit(train: TableSource, seed: int) -> TableModel:
-        model = train_on(train, minutes=minutes, steps=steps, seed=seed, settings=["training.snapshots=1"])
+        model = train_on(train, minutes=minutes, steps=steps, seed=seed, settings=["training.snapshots=1", *settings])
         assert isinstance(model, TableModel)
         return model
 
@@ -96,7 +96,7 @@ class FrameTask(EstimatorTask):
         if fewest < 2 or not len(plain):  # without a number SMOTENC has no distances
             return items, labels
         cells = np.concatenate([items[:, plain], *(items[:, group].argmax(1)[:, None] for group in groups)], axis=1)
-        categories = np.arange(len(plain), cells.shape[1])
+        categories = list(range(len(plain), cells.shape[1]))
         sampler = over_sampling.SMOTENC(categories, k_neighbors=min(NEIGHBOURS, fewest - 1), random_state=seed)
         more, marks = sampler.fit_resample(cells, labels)
         rows = np.zeros((len(more), items.shape[1]), items.dtype)

@@ -153,7 +153,8 @@ def lift(
     if rows is not None:
         if foreign is not None or wanted is not None:
             raise UserError("Images of another domain, and wanted numbers, are for studies of images: leave them out.")
-        frames = FrameTask(rows, fit_rows_gan(minutes=minutes), classifier=classifier, groups=marks)
+        learn: Any = fit or fit_rows_gan(minutes=minutes)
+        frames = FrameTask(rows, learn, classifier=classifier, groups=marks)
         task = frames
         if holdout is not None:
             held = _row_holdout(frames, holdout)

@@ -47,6 +47,7 @@ def augment(
     truncation: Annotated[float, typer.Option(help="Below 1: more typical, less diverse.")] = 1.0,
     seed: Seed = 0,
     size: Size = None,
+    label: Label = None,
     settings: Settings = None,
     strict: Strict = False,
     json: Json = False,
@@ -82,6 +83,7 @@ def augment(
             steps=steps,
             flip=flip,
             cells=cells,
+            label=label,
             report=report,
             verdict=verdict,
             observer=None if quiet or run else ConsoleObserver(console),
@@ -111,7 +113,7 @@ def _say_augmented(result: Any, report: Path | None) -> None:
         if name:
             say(console, f"  {escape(name)}: {result.real[name]:,} real + {added:,} synthetic")
     total = sum(result.added.values())
-    say(console, f"{total:,} synthetic images added: [bold]{escape(str(result.out))}[/bold]")
+    say(console, f"{total:,} synthetic items added: [bold]{escape(str(result.out))}[/bold]")
     say(console, f"Each is listed in {escape(str(result.manifest))}")
 
 

@@ -32,7 +32,7 @@ WIDEST = 20_000
 
 def is_frame(data: Any) -> bool:
     """Whether this is a pandas DataFrame; pandas is not imported for it."""
-    return type(data).__module__.startswith("pandas.") and hasattr(data, "columns") and hasattr(data, "iloc")
+    return type(data).__module__.split(".")[0] == "pandas" and hasattr(data, "columns") and hasattr(data, "iloc")
 
 
 def holds_table(path: Path) -> bool:

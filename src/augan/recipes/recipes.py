@@ -16,7 +16,7 @@ from augan.game.config import GameConfig
 from augan.networks import NetworkConfig
 from augan.nn import Canvas
 from augan.recipes.speed import reference_rate
-from augan.recipes.tables import ctgan
+from augan.recipes.tables import TABLE_RECIPES
 from augan.training import DataConfig, RunConfig, TrainingConfig
 
 DEFAULT_MINUTES = 5.0
@@ -324,10 +324,6 @@ RECIPES: dict[str, Callable[[Facts], RunConfig]] = {
     "stylegan2-ada": stylegan2_ada,
 }
 """What `--recipe NAME` may name."""
-
-
-TABLE_RECIPES: dict[str, Callable[[dict[str, Any]], RunConfig]] = {"auto": ctgan, "ctgan": ctgan}
-"""The same, for tables."""
 
 
 def recipe_config(
