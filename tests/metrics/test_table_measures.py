@@ -1,4 +1,4 @@
-"""Measures of rows: closed forms, SDMetrics' own functions where it is installed, and the order of trivial baselines."""
+"""Measures of rows: closed forms, SDMetrics' own functions where it is installed, the order of trivial baselines."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 import augan
 from augan.core.table import expand
+from augan.metrics import tables
 from augan.metrics.rows import row_features
 from augan.metrics.tables import (
     binned,
@@ -23,6 +24,12 @@ from augan.metrics.tables import (
     tv_complement,
 )
 from mixed_rows import mixed
+
+
+@pytest.fixture(autouse=True)
+def small_forests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classifiers that measure are small."""
+    monkeypatch.setattr(tables, "TREES", 20)
 
 
 def test_closed_forms() -> None:

@@ -34,7 +34,7 @@ def test_in_training_as_in_evaluation_the_asked_value_is_what_comes() -> None:
 
 
 def test_a_row_is_a_function_of_its_latent() -> None:
-    generator, _, source = built()
+    generator, _, _ = built()
     latents = torch.randn(30, generator.latent_size)
     conditions = torch.zeros(30, dtype=torch.int64)
     generator.eval()

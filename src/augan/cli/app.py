@@ -321,12 +321,12 @@ def compare_runs(
 
 
 @app.command(epilog=examples("augan inspect photos/", "augan inspect set.npz --json"))
-def inspect(data: Data, size: Size = None, strict: Strict = False, json: Json = False) -> None:
+def inspect(data: Data, size: Size = None, strict: Strict = False, label: Label = None, json: Json = False) -> None:
     """Say what a data set is: sizes, channels, classes, duplicates, problems."""
     from augan import api
     from augan.cli.console import print_json, report_table
 
-    report = api.inspect(data, size=size, strict=strict)
+    report = api.inspect(data, size=size, strict=strict, label=label)
     if json:
         print_json(report.to_json())
     else:

@@ -285,18 +285,36 @@ def report_table(console: Console, report: DataReport) -> None:
     table.add_column("what")
     table.add_column("value")
     for name, value in values.items():
-        if name in ("notes", "problems", "class_counts") or value is None:
+        if name in ("notes", "problems", "class_counts", "columns") or value is None:
+            continue
+        if report.columns and name in ("item", "mean", "std", "constant", "duplicates_across_classes"):
             continue
         table.add_row(name.replace("_", " "), escape(_plain(value)))
     console.print(table)
     if values["class_counts"]:
-        classes = Table("class", "images", show_edge=False, pad_edge=False)
+        classes = Table("class", "rows" if report.columns else "images", show_edge=False, pad_edge=False)
         for name, count in values["class_counts"].items():
             classes.add_row(escape(name), f"{count:,}")
         console.print(classes)
+    if report.columns:
+        console.print(_columns_table(report))
     for kind, lines in (("note", values["notes"]), ("problem", values["problems"])):
         for line in lines:
             console.print(f"{kind}: {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _columns_table(report: DataReport) -> Table:
+    table = Table("column", "kind", "missing", "values", show_edge=False, pad_edge=False)
+    for column in report.columns:
+        if "values" in column:
+            text = ", ".join(f"{name} {count:,}" for name, count in list(column["values"].items())[:8])
+            text += ", ..." if len(column["values"]) > 8 else ""
+        elif "low" in column:
+            text = f"{column['low']:,.6g} to {column['high']:,.6g}, mean {column['mean']:,.4g}"
+        else:
+            text = ""
+        table.add_row(escape(column["name"]), column["kind"], f"{column['missing']:,}", escape(text))
+    return table
 
 
 def _plain(value: Any) -> str:
