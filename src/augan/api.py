@@ -18,12 +18,15 @@ from torch import nn
 from augan.apply import Augmented, Contest, Diagnosis, check_out, compare_runs, evaluate, generate, plan_additions
 from augan.apply import augment as _augment
 from augan.apply import diagnose_run as doctor
+from augan.apply.table_copies import augment_rows, check_rows_out
 from augan.checkpoint import CheckpointStore, Model, Run, find_checkpoint, load_model
+from augan.checkpoint.tables import TableModel
 from augan.core.config import from_dict, override
 from augan.core.errors import Interrupted, UserError
 from augan.core.files import require_absent
 from augan.core.world import World, join
 from augan.data import SoundReading, Source, class_counts, inspect, open
+from augan.data.tables import TableSource
 from augan.explain import OpenModel
 from augan.game import Objective
 from augan.metrics import Evaluation
@@ -48,13 +51,14 @@ def resolve(
     processes: int = 1,
     start: Path | str | None = None,
     kind: str | None = None,
+    label: str | None = None,
 ) -> tuple[Source, RunConfig]:
     """The opened data and the configuration that `train` would use; nothing is trained.
 
     Raises:
         UserError: data that cannot be opened, an unknown recipe or setting, two budgets.
     """
-    reading = _reading((*READINGS.get(recipe, ()), *settings), size, strict, kind)
+    reading = _reading((*READINGS.get(recipe, ()), *settings), size, strict, kind, label)
     source = _open(data, reading)
     budget = Budget(minutes=minutes, images=images, processes=processes)
     config = recipe_config(recipe, source.item, len(source), class_counts(source), budget, device)
@@ -67,6 +71,7 @@ def resolve(
         "data.frames": reading.frames,
         "data.frames_per_sec": reading.frames_per_sec,
         "data.step": reading.step,
+        "data.label": reading.label,
         "data.strict": reading.strict,
         "data.min_images_per_class": reading.min_images_per_class,
         "data.form": reading.form,
@@ -89,9 +94,15 @@ SHARED = ("name", "latent_size", "width", "widest", "blocks", "mapping", "condit
 """Settings of networks that decide whether weights fit."""
 
 
-def _reading(settings: Sequence[str], size: int | str | None, strict: bool, kind: str | None = None) -> DataConfig:
+def _reading(
+    settings: Sequence[str],
+    size: int | str | None,
+    strict: bool,
+    kind: str | None = None,
+    label: str | None = None,
+) -> DataConfig:
     """How the data is to be read: needed before there is a recipe. Settings win over arguments."""
-    given = DataConfig(size=None if size is None else str(size), strict=strict, kind=kind)
+    given = DataConfig(size=None if size is None else str(size), strict=strict, kind=kind, label=label)
     wanted = [text for text in settings if text.strip().startswith("data.")]
     return override(RunConfig(data=given), wanted).data
 
@@ -106,6 +117,7 @@ def _open(data: Any, reading: DataConfig) -> Source:
         kind=reading.kind,
         sound=SoundReading(rate_hz=reading.rate_hz, seconds=reading.seconds, form=reading.form),
         cutting=reading.cutting,
+        label=reading.label,
     )
 
 
@@ -127,6 +139,7 @@ def train(
     objective: Objective | None = None,
     start: Path | str | None = None,
     kind: str | None = None,
+    label: str | None = None,
     progress: bool = False,
     observer: Observer | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -137,8 +150,8 @@ def train(
     the run folder and says what happens.
 
     Args:
-        data: a path (folder, zip, .npy, .npz, Parquet), an array (N, H, W[, C]), a pair (images, labels), any
-            map-style torch Dataset, or a Source.
+        data: a path (folder, zip, .npy, .npz, Parquet, .csv, .tsv), an array (N, H, W[, C]), a pair (images, labels), a
+            DataFrame, any map-style torch Dataset, or a Source.
         minutes, images: the budget: time, or real images shown to the discriminator. One of them; 5 minutes if none.
         out: the run folder; None chooses a new one under ./runs.
         recipe: auto, article, strided or residual.
@@ -152,7 +165,8 @@ def train(
         objective: a pair of losses of your own.
         start: a run on related data whose networks to begin with: settings of networks are taken from it, weights
             wherever they fit, and class embeddings by name. Item sizes and channels may differ.
-        kind: what an item is (image, video, sound); None goes by what most files are.
+        kind: what an item is (image, video, sound, table); None goes by what most files are.
+        label: the column of a table that is the class of a row.
         progress: show a live progress line.
         observer: is told what happens (see `augan.training.Observer`).
         should_stop: asked after every round; True saves and raises Interrupted.
@@ -185,6 +199,7 @@ def train(
                 processes=world.size,
                 start=start,
                 kind=kind,
+                label=label,
             )
         )
         config = world.decided(lambda: own_config)
@@ -302,6 +317,7 @@ def augment(
     steps: int = 1000,
     flip: bool = False,
     cells: Path | str | None = None,
+    label: str | None = None,
     report: Path | str | None = None,
     verdict: Path | str | None = None,
     observer: Observer | None = None,
@@ -319,6 +335,7 @@ def augment(
     Args:
         force: write whatever the study says.
         holdout, groups, folds, steps, flip, cells: of the study, see `augan.augment.lift`.
+        label: the column of a table that is the class; a `run` knows its own.
         report: where to write the study as a page; verdict: as JSON.
         tell: is told each of the study's outcomes.
 
@@ -336,17 +353,23 @@ def augment(
             "all. Leave --run out: the test trains its own."
         )
     model = run if isinstance(run, Model) else None if run is None else load_model(run)
-    if model is not None and size is None and model.item.sound is None:
+    if isinstance(model, TableModel):
+        label = model.spec.label
+    elif model is not None and size is None and model.item.sound is None:
         size = f"{model.item.height}x{model.item.width}"
-    source = _open(data, _reading(settings, size, strict))
-    check_out(source, target)
+    source = _open(data, _reading(settings, size, strict, label=label))
+    rows = isinstance(source, TableSource)
+    if rows:
+        check_rows_out(target)
+    else:
+        check_out(source, target)
     plan_additions(source, strategy)  # a wrong strategy fails before minutes of training
     if asked and not class_counts(source):
         raise UserError(
             f"--{asked[0]} asks for a test, and {source.name} has no labels: there is no classifier to help."
         )
     if model is not None:
-        return _augment(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+        return _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
     study = None
     if class_counts(source) and (asked or not force):
         from augan.augment import gate
@@ -374,9 +397,28 @@ def augment(
     folder = new_run_folder(source.name)
     model = train(source, minutes=minutes, out=folder, settings=settings, seed=seed, observer=observer).load()
     if study is None:
-        return _augment(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+        return _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+    if rows:
+        found = _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+        return replace(found, study=study.to_json())
     found = gate.write_selected(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
     return replace(found, study=study.to_json())
+
+
+def _copy(
+    source: Source,
+    model: Model,
+    out: Path,
+    *,
+    strategy: str,
+    seed: int,
+    truncation: float,
+    tick: Callable[[int], None],
+) -> Augmented:
+    """A bigger copy of images or rows, with samples as they come."""
+    if isinstance(source, TableSource):
+        return augment_rows(source, model, out, strategy=strategy, seed=seed, truncation=truncation)
+    return _augment(source, model, out, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
 
 
 __all__ = [

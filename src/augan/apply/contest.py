@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from augan.apply.evaluate import COUNT, Space, Tick, evaluate, is_run
+from augan.apply.evaluate import COUNT, Space, Tick, evaluate
+from augan.apply.table_evaluation import is_run
 from augan.checkpoint import Run
 from augan.core.errors import UserError
 from augan.core.files import read_json
@@ -90,6 +91,8 @@ def compare_runs(
             found = evaluate(
                 run, against, holdout=holdout, features=features, count=count, device=device, seed=seed, tick=tick
             )
+            if not isinstance(found, Evaluation):
+                raise UserError("--against measures images anew. For tables use `augan evaluate` on each run.")
             entries.append(_entry(str(run), found))
     differences = _differences(entries)
     if differences and not force:

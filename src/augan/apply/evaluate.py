@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from augan import data as datasets
 from augan.apply.clipmeasures import check_space, with_clip_measures
 from augan.apply.report import write_report
+from augan.apply.table_evaluation import concerns_tables, evaluate_tables, is_run
 from augan.checkpoint import Model, Run, load_model
 from augan.core.devices import choose_device
 from augan.core.errors import UserError
@@ -27,6 +28,7 @@ from augan.metrics import (
     Evaluation,
     FeatureSpace,
     Side,
+    TableEvaluation,
     accuracy_scores,
     cached_features,
     evaluation_of,
@@ -37,14 +39,6 @@ from augan.metrics.evaluation import Origin
 COUNT = 2_000
 Space = str | Path | nn.Module | FeatureSpace
 Tick = Callable[[int], None]
-
-
-def is_run(path: Any) -> bool:
-    """Whether `path` is a run or checkpoint folder rather than data."""
-    if not isinstance(path, str | Path):
-        return False
-    run = all((Path(path) / name).is_file() for name in ("config.json", "data.json"))
-    return run or (Path(path) / "model.json").is_file()
 
 
 def evaluate(
@@ -60,9 +54,10 @@ def evaluate(
     seed: int = 0,
     html: Path | str | None = None,
     kind: str | None = None,
+    label: str | None = None,
     tick: Tick = lambda done: None,
-) -> Evaluation:
-    """Measures `target` against real data.
+) -> Evaluation | TableEvaluation:
+    """Measures `target` against real data; tables as `augan.metrics.TableEvaluation` says.
 
     Args:
         target: a model, a run folder, or images in any form that `augan.open` reads (no GAN needs to be involved).
@@ -79,12 +74,19 @@ def evaluate(
         seed: of the choice of images, of the model's samples and of resampling.
         html: where to write a report with pictures.
         kind: what an item is, for data whose files do not tell; a model knows.
+        label: of two tables, the column that is the class; a model of rows knows it.
         tick: hears how many images' features are there.
 
     Raises:
         UserError: sizes or channels differ, fewer than 6 images on a side, unknown classes, a feature space that
             cannot be had, `html` that exists.
     """
+    if concerns_tables(target, against):
+        if html is not None or size is not None or accuracy_score or features != "in-domain":
+            raise UserError(
+                "A table is measured as it is: --features, --size, --accuracy-score and --html are for images."
+            )
+        return evaluate_tables(target, against, holdout=holdout, label=label, seed=seed)
     if html is not None:
         require_absent(Path(html))
     sides = _open_sides(target, against, holdout, size, count, seed, device, kind)

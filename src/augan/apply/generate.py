@@ -17,7 +17,9 @@ from torch import Tensor
 
 from augan.apply.clips import generate_clips
 from augan.apply.sounds import sound_writer
+from augan.apply.tables import write_rows
 from augan.checkpoint import Model
+from augan.checkpoint.tables import TableModel
 from augan.core.errors import UserError
 from augan.core.files import atomic_file, atomic_folder, require_absent, require_folder_names, require_space
 from augan.core.item import from_unit
@@ -39,6 +41,7 @@ def generate(
     out: Path | str,
     *,
     classes: Classes = None,
+    where: Sequence[str] = (),
     truncation: float = 1.0,
     seed: int = 0,
     frames: int | None = None,
@@ -52,7 +55,8 @@ def generate(
     .gif and .mp4: an interpolation through `count` random points. Anything else: a folder of PNG files, in a
     subfolder a class if conditional. Of sounds: .npz, .png (spectrograms), .wav, .flac or .ogg (all one after another),
     or a folder of .wav files. Clips have forms, lengths (`frames`), rates (`fps`) and grids of their own, see
-    `augan.apply.clips`.
+    `augan.apply.clips`. Rows of a table: .csv, .tsv, .parquet or .npz (`augan.apply.tables`), for which `where` asks
+    for values, 'column=value'.
 
     Raises:
         UserError: `out` exists, too little space, an unknown ending or class.
@@ -65,6 +69,10 @@ def generate(
     path = Path(out)
     if count < 1:
         raise UserError(f"--count {count}: at least 1 image must be generated.")
+    if isinstance(model, TableModel):
+        return write_rows(model, count, path, classes, where, truncation, seed, tick)
+    if where:
+        raise UserError("--where asks for values of columns, and this model makes no rows. Use --classes.")
     writer = sound_writer(model, path) if model.item.sound is not None else _writer(path)
     require_absent(path)
     require_space(path, count * int(np.prod(model.item.shape)))

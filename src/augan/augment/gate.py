@@ -10,6 +10,7 @@ import numpy as np
 
 from augan.apply import Augmented, plan_additions
 from augan.apply import augment as write_copy
+from augan.augment.frames import fit_rows_gan
 from augan.augment.lift import Lift, lift
 from augan.augment.makers import Labels, choose_samples, fit_autoencoder, fit_gan
 from augan.augment.pictures import ARMS
@@ -18,6 +19,7 @@ from augan.augment.study import Outcome
 from augan.checkpoint import Model
 from augan.core.files import require_absent, write_json
 from augan.data import Source, class_counts
+from augan.data.tables import TableSource
 
 FOLDS = 5
 AUTOENCODER = 0.25
@@ -63,10 +65,7 @@ def prove(
             require_absent(path, "Choose another name, or remove it first.")
     found = lift(
         source,
-        fit=fit_gan(minutes=minutes, settings=settings),
-        autoencoder=fit_autoencoder(minutes=AUTOENCODER * minutes),
-        arms=[name for name in ARMS if name != "gan-swept"],
-        wanted=scaled_additions(source, plan_additions(source, strategy)),
+        **_of_kind(source, strategy, minutes, settings),
         groups=groups,
         holdout=holdout,
         minutes=minutes,
@@ -84,6 +83,18 @@ def prove(
     if verdict is not None:
         write_json(verdict, found.to_json())
     return found
+
+
+def _of_kind(source: Source, strategy: str, minutes: float, settings: Sequence[str]) -> dict[str, Any]:
+    """What a study of images is told beside; one of rows fills the smaller classes up, whatever the strategy."""
+    if isinstance(source, TableSource):
+        return {"fit": fit_rows_gan(minutes=minutes, settings=settings)}
+    return {
+        "fit": fit_gan(minutes=minutes, settings=settings),
+        "autoencoder": fit_autoencoder(minutes=AUTOENCODER * minutes),
+        "arms": [name for name in ARMS if name != "gan-swept"],
+        "wanted": scaled_additions(source, plan_additions(source, strategy)),
+    }
 
 
 def scaled_additions(source: Source, added: Mapping[str, int]) -> Callable[[Labels], Mapping[int, int]]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from augan.augment.foreign import Foreign, fit_translation, open_foreign, require_apart
+from augan.augment.frames import FrameTask, fit_rows_gan
 from augan.augment.heldout import Holdout, array_holdout, check_leaks, open_holdout, second_opinion
 from augan.augment.makers import Fit, Gallery, Labels, fit_autoencoder, fit_gan, load_gallery, save_gallery
 from augan.augment.pictures import CHEAP, GENERATIVE, PictureTask
@@ -22,6 +23,7 @@ from augan.core.errors import UserError
 from augan.core.files import write_json
 from augan.data import Source, as_pictures, class_counts
 from augan.data import open as open_source
+from augan.data.tables import TableSource, frame_of, is_table, open_frame, source_of
 
 WARN_IN_CLASS = 50
 HELD_OUT_SEEDS = 3
@@ -80,6 +82,7 @@ def lift(
     data: Any,
     labels: Any = None,
     *,
+    label: str | None = None,
     classifier: Any = None,
     samplers: Mapping[str, Any] | None = None,
     fit: Fit | None = None,
@@ -112,7 +115,8 @@ def lift(
     are judged: augan's own GAN need not be among them.
 
     Args:
-        data, labels: a source with labels, or arrays.
+        data, labels: a source with labels, arrays, or a table.
+        label: the column of a table that is the class.
         classifier: a scikit-learn classifier; for arrays of two dimensions a random forest where None is given.
         samplers: by name; `{"gan": GANSampler()}` for arrays of two dimensions where None is given.
         fit, autoencoder: other ways to get a maker of images from a training part.
@@ -145,7 +149,16 @@ def lift(
     marks = None if groups is None else np.asarray(groups)
     task: Task
     held: Holdout | None = None
-    if classifier is not None or samplers is not None or (isinstance(data, np.ndarray) and data.ndim == 2):
+    rows = None if samplers is not None else _table(data, labels, label)
+    if rows is not None:
+        if foreign is not None or wanted is not None:
+            raise UserError("Images of another domain, and wanted numbers, are for studies of images: leave them out.")
+        learn: Any = fit or fit_rows_gan(minutes=minutes)
+        frames = FrameTask(rows, learn, classifier=classifier, groups=marks)
+        task = frames
+        if holdout is not None:
+            held = _row_holdout(frames, holdout)
+    elif classifier is not None or samplers is not None or (isinstance(data, np.ndarray) and data.ndim == 2):
         if foreign is not None:
             raise UserError("Images of another domain are for studies of images without samplers: leave foreign out.")
         task = _estimator_task(data, labels, classifier, samplers, marks)
@@ -188,6 +201,32 @@ def lift(
         opinion = second_opinion(task, held, verdict.arm, verdict.rival, max(seeds, HELD_OUT_SEEDS), seed)
         verdict = with_second_opinion(verdict, opinion)
     return Lift(verdict=verdict, record=record, notes=notes, settings=settings, gallery=_gallery(task, folder))
+
+
+def _table(data: Any, labels: Any, label: str | None) -> TableSource | None:
+    """The table to be studied, where the data are one; `labels` become its last column."""
+    if isinstance(data, TableSource):
+        return data
+    if not is_table(data):
+        return None
+    frame, name = frame_of(data), label
+    if labels is not None:
+        name = str(getattr(labels, "name", None) or "label")
+        frame = frame.assign(**{name: np.asarray(labels)})
+    return open_frame(frame, name, "table")
+
+
+def _row_holdout(task: FrameTask, holdout: Any) -> Holdout:
+    """Held-out rows: a table with the same columns, or a pair of the others and the label."""
+    spec = task.source.spec
+    if isinstance(holdout, tuple) and len(holdout) == 2:
+        frame = frame_of(holdout[0]).assign(**{str(spec.label): np.asarray(holdout[1])})
+    else:
+        frame = frame_of(holdout)
+    other = source_of(frame.reset_index(drop=True), spec, "holdout")
+    assert other.labels is not None
+    names = tuple(f"row {row}" for row in range(len(other)))
+    return Holdout(items=task.features_of(other), labels=other.labels, names=names)
 
 
 def _conducted(

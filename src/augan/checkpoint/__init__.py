@@ -1,6 +1,6 @@
 """Run folder format, checkpoints, and models loaded from them."""
 
-from augan.checkpoint.model import Model, find_checkpoint, load_item, load_model
+from augan.checkpoint.model import Model, find_checkpoint, load_item, load_model, model_of
 from augan.checkpoint.run import Run, find_runs
 from augan.checkpoint.store import CheckpointStore, pack, read_tensors, unpack
 
@@ -12,6 +12,7 @@ __all__ = [
     "find_runs",
     "load_item",
     "load_model",
+    "model_of",
     "pack",
     "read_tensors",
     "unpack",

@@ -96,8 +96,13 @@ class Model:
         drawn = np.concatenate(rows) if rows else np.empty((0, self.latent_size), np.float32)
         return torch.from_numpy(drawn[first - blocks.start * LATENTS :][:n])
 
-    def labels(self, n: int, classes: Sequence[str | int] | None = None, first: int = 0) -> Int64[Tensor, " n"] | None:
-        """Labels of images `first` to `first + n - 1`: `classes` in turn, again and again. None if unconditional."""
+    def labels(
+        self, n: int, classes: Sequence[str | int] | None = None, first: int = 0, seed: int = 0
+    ) -> Int64[Tensor, " n"] | None:
+        """Labels of images `first` to `first + n - 1`: `classes` in turn, again and again. None if unconditional.
+
+        No `seed` changes them; models that draw labels take it.
+        """
         indices = self.class_indices(classes)
         if indices is None:
             return None
@@ -133,12 +138,15 @@ class Model:
             stop = min(end, (start // batch + 1) * batch)
             blocks = range(start // self.block, -(-stop // self.block))
             images = torch.cat([self._block(number, classes, seed, truncation) for number in blocks])
-            yield images[start - blocks.start * self.block :][: stop - start], self.labels(stop - start, classes, start)
+            yield (
+                images[start - blocks.start * self.block :][: stop - start],
+                self.labels(stop - start, classes, start, seed),
+            )
             start = stop
 
     def _block(self, number: int, classes: Sequence[str | int] | None, seed: int, truncation: float) -> Tensor:
         first, count = number * self.block, self.block
-        return self.decode(truncation * self.latents(count, seed, first), self.labels(count, classes, first))
+        return self.decode(truncation * self.latents(count, seed, first), self.labels(count, classes, first, seed))
 
     def sample(
         self,
@@ -219,7 +227,16 @@ def load_model(
         generator.load_state_dict(read_tensors(checkpoint / "model.safetensors"))
     except RuntimeError as error:
         raise UserError(f"{checkpoint}/model.safetensors does not fit the generator: {error}") from error
-    return Model(generator, item, choose_device(device))
+    return model_of(generator, item, choose_device(device))
+
+
+def model_of(generator: nn.Module, item: ItemSpec, device: torch.device | str = "cpu") -> Model:
+    """The model of a generator, of the class for what it makes."""
+    if item.kind == "table":
+        from augan.checkpoint.tables import TableModel
+
+        return TableModel(generator, item, device)
+    return Model(generator, item, device)
 
 
 def load_item(checkpoint: Path) -> ItemSpec:

@@ -19,6 +19,7 @@ from augan.cli.options import (
     Device,
     Json,
     Kind,
+    Label,
     Quiet,
     RunArgument,
     Seed,
@@ -68,6 +69,7 @@ def main_options(
         "augan train real_images.npy --minutes 30 --out runs/mine",
         "augan train photos.zip --recipe article --set game.objective=minimax",
         "augan train photos/ --out runs/mine --resume --minutes 60",
+        "augan train table.csv --label outcome --out runs/rows",
     )
 )
 def train(
@@ -87,6 +89,7 @@ def train(
         ),
     ] = None,
     kind: Kind = None,
+    label: Label = None,
     device: Device = "auto",
     strict: Strict = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings, and stop.")] = False,
@@ -117,6 +120,7 @@ def train(
             device=device,
             start=start,
             kind=kind,
+            label=label,
         )[1]
         print_json(to_dict(config))
         return
@@ -136,6 +140,7 @@ def train(
         resume=resume,
         start=start,
         kind=kind,
+        label=label,
         observer=None if quiet else ConsoleObserver(console),
     )
     if not world.first:
@@ -147,7 +152,8 @@ def train(
     if quality is not None:
         console.print(quality_table(quality))
     say(console, f"\nThe run is in [bold]{escape(str(run.path))}[/bold]. Next:")
-    say(console, f"  augan generate {escape(shlex.quote(str(run.path)))} --count 100 --out samples.png")
+    ending = "csv" if run.data["item"].get("kind") == "table" else "png"
+    say(console, f"  augan generate {escape(shlex.quote(str(run.path)))} --count 100 --out samples.{ending}")
 
 
 @app.command(
@@ -155,16 +161,24 @@ def train(
         "augan generate runs/mine --count 100 --out samples.png",
         "augan generate runs/mine --count 5000 --out more.npz --classes cat,dog --seed 7",
         "augan generate runs/mine --count 12 --out walk.gif",
+        "augan generate runs/rows --count 1000 --out new.csv --where sex=female",
     )
 )
 def generate(
     run: RunArgument,
     out: Annotated[
-        Path, typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder; sounds: .wav, .flac, .ogg.")
+        Path,
+        typer.Option(
+            help=".npz, .png (a sheet), .gif, .mp4, or a folder; sounds: .wav, .flac, .ogg; rows: .csv, .tsv, .parquet."
+        ),
     ],
     count: Annotated[int, typer.Option(help="How many items (points of the walk, for .gif and .mp4).")] = 16,
     classes: Annotated[
         str | None, typer.Option(metavar="A,B", help="Classes in turn.", show_default="all in turn")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Rows of a table with this value; may be repeated."),
     ] = None,
     truncation: Annotated[float, typer.Option(help="Below 1: more typical, less diverse. 0 < T <= 1.")] = 1.0,
     frames: Annotated[int | None, typer.Option(help="Clips: how many frames.", show_default="as trained")] = None,
@@ -190,6 +204,7 @@ def generate(
             count,
             out,
             classes=names,
+            where=where or (),
             truncation=truncation,
             seed=seed,
             frames=frames,
@@ -200,7 +215,9 @@ def generate(
     if json:
         print_json({"out": str(path), "count": count, "seed": seed, "generator": model.hash})
     else:
-        noun = "clips" if model.item.kind == "video" else "images"
+        from augan.data.kinds import NOUNS
+
+        noun = NOUNS[model.item.kind]
         say(make_console(), f"{count * max(1, grid):,} {noun} in [bold]{escape(str(path))}[/bold]")
 
 
@@ -219,6 +236,7 @@ app.command(
         "augan evaluate runs/mine --against photos/",
         "augan evaluate generated/ --against photos/ --holdout more-photos/ --html report.html",
         "augan evaluate generated/ --against photos/ --features bundled --json",
+        "augan evaluate runs/rows --against table.csv --holdout more.csv",
     )
 )
 def evaluate(
@@ -240,13 +258,15 @@ def evaluate(
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report with pictures here.", show_default="none")] = None,
     kind: Kind = None,
+    label: Label = None,
     device: Device = "auto",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Measure a run, or any set of images, against real ones."""
     from augan import api
-    from augan.cli.console import counting, print_json, say, show_evaluation
+    from augan.cli.console import counting, print_json, say, show_evaluation, show_table_evaluation
+    from augan.metrics import TableEvaluation
 
     with counting(make_console(), "Features of", None, json) as tick:
         found = api.evaluate(
@@ -261,10 +281,14 @@ def evaluate(
             seed=seed,
             html=html,
             kind=kind,
+            label=label,
             tick=tick,
         )
     if json:
         print_json({"target": target, "against": against, **found.to_json()})
+        return
+    if isinstance(found, TableEvaluation):
+        show_table_evaluation(Console(), found, f"{target} against {against}")
         return
     show_evaluation(Console(), found, f"{target} against {against}")
     if html is not None:
@@ -329,12 +353,14 @@ def compare_runs(
 
 
 @app.command(epilog=examples("augan inspect photos/", "augan inspect set.npz --json"))
-def inspect(data: Data, size: Size = None, kind: Kind = None, strict: Strict = False, json: Json = False) -> None:
+def inspect(
+    data: Data, size: Size = None, kind: Kind = None, strict: Strict = False, label: Label = None, json: Json = False
+) -> None:
     """Say what a data set is: sizes, channels, classes, duplicates, problems."""
     from augan import api
     from augan.cli.console import print_json, report_table
 
-    report = api.inspect(data, size=size, strict=strict, kind=kind)
+    report = api.inspect(data, size=size, strict=strict, kind=kind, label=label)
     if json:
         print_json(report.to_json())
     else:

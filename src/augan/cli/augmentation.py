@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from augan.cli.options import Cells, Data, Flip, Folds, Groups, Json, Quiet, Seed, Settings, Size, Steps, Strict
+from augan.cli.options import Cells, Data, Flip, Folds, Groups, Json, Label, Quiet, Seed, Settings, Size, Steps, Strict
 from augan.cli.options import console as make_console
 
 
@@ -47,6 +47,7 @@ def augment(
     truncation: Annotated[float, typer.Option(help="Below 1: more typical, less diverse.")] = 1.0,
     seed: Seed = 0,
     size: Size = None,
+    label: Label = None,
     settings: Settings = None,
     strict: Strict = False,
     json: Json = False,
@@ -82,6 +83,7 @@ def augment(
             steps=steps,
             flip=flip,
             cells=cells,
+            label=label,
             report=report,
             verdict=verdict,
             observer=None if quiet or run else ConsoleObserver(console),
@@ -111,7 +113,7 @@ def _say_augmented(result: Any, report: Path | None) -> None:
         if name:
             say(console, f"  {escape(name)}: {result.real[name]:,} real + {added:,} synthetic")
     total = sum(result.added.values())
-    say(console, f"{total:,} synthetic images added: [bold]{escape(str(result.out))}[/bold]")
+    say(console, f"{total:,} synthetic items added: [bold]{escape(str(result.out))}[/bold]")
     say(console, f"Each is listed in {escape(str(result.manifest))}")
 
 
@@ -168,6 +170,7 @@ def lift(
         bool, typer.Option("--force", help="Go on with classes of fewer than 20 images, and with leaks.")
     ] = False,
     size: Size = None,
+    label: Label = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -184,7 +187,7 @@ def lift(
     with counting(make_console(), "Classifiers trained", None, json or quiet) as tick:
         done = itertools.count(1)
         found = study(
-            api.open(data, size=size),
+            api.open(data, size=size, label=label),
             arms=None if arms is None else [name.strip() for name in arms.split(",") if name.strip()],
             groups=_groups(groups),
             holdout=holdout,

@@ -17,7 +17,7 @@ from augan.apply import Contest, Diagnosis, describe_measure
 from augan.augment import Lift
 from augan.core.files import to_json
 from augan.data import DataReport
-from augan.metrics import Estimate, Evaluation, Quality
+from augan.metrics import Estimate, Evaluation, Quality, TableEvaluation
 from augan.recipes import Demo
 from augan.training.console import human
 
@@ -106,6 +106,38 @@ def show_lift(console: Console, found: Lift) -> None:
     table.caption = f"means over {splits} splits; each arm's classifier was tested on images that nothing had seen"
     table.caption_justify = "left"
     console.print(table)
+    for note in found.notes:
+        say(console, f"note: {escape(note)}")
+
+
+TABLE_MEASURES = {
+    "column_shapes": ("column shapes", "{:.3f}", "1: each column is distributed as the real one"),
+    "pair_trends": ("pair trends", "{:.3f}", "1: each pair of columns is"),
+    "auc_of_classifier": ("AUC of classifier", "{:.3f}", "learnt from these rows, tested on real ones; chance is 0.5"),
+    "accuracy_of_classifier": ("its accuracy", "{:.1%}", "of the same classifiers"),
+    "nearest_distance": ("nearest distance", "{:.2f}", "median, to the nearest real row; 'real' is what new rows have"),
+    "copies": ("copies", "{:.1%}", "rows that are a real one"),
+}
+
+
+def show_table_evaluation(console: Console, found: TableEvaluation, title: str) -> None:
+    """The model beside the trivial baselines, and the columns that are least alike."""
+    sides = [side for side in ("model", "independent", "bootstrap", "real") if side in found.measures["column_shapes"]]
+    sides += [side for side in ("real",) if side not in sides and "auc_of_classifier" in found.measures]
+    table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("measure")
+    for side in sides:
+        table.add_column(side, justify="right", no_wrap=True)
+    table.add_column("meaning")
+    for name, (text, form, meaning) in TABLE_MEASURES.items():
+        if name in found.measures:
+            values = found.measures[name]
+            table.add_row(text, *(form.format(values[side]) if side in values else "" for side in sides), meaning)
+    counts = ", ".join(f"{count:,} rows of {name}" for name, count in found.rows.items())
+    table.caption, table.caption_justify = f"{counts}; trivial: columns drawn one by one, real rows drawn again", "left"
+    console.print(table)
+    least = sorted(found.columns.items(), key=lambda pair: pair[1])[:5]
+    say(console, "least alike: " + ", ".join(f"{escape(name)} {score:.2f}" for name, score in least))
     for note in found.notes:
         say(console, f"note: {escape(note)}")
 
@@ -268,18 +300,36 @@ def report_table(console: Console, report: DataReport) -> None:
     table.add_column("what")
     table.add_column("value")
     for name, value in values.items():
-        if name in ("notes", "problems", "class_counts") or value is None:
+        if name in ("notes", "problems", "class_counts", "columns") or value is None:
+            continue
+        if report.columns and name in ("item", "mean", "std", "constant", "duplicates_across_classes"):
             continue
         table.add_row(name.replace("_", " "), escape(_plain(value)))
     console.print(table)
     if values["class_counts"]:
-        classes = Table("class", "images", show_edge=False, pad_edge=False)
+        classes = Table("class", "rows" if report.columns else "images", show_edge=False, pad_edge=False)
         for name, count in values["class_counts"].items():
             classes.add_row(escape(name), f"{count:,}")
         console.print(classes)
+    if report.columns:
+        console.print(_columns_table(report))
     for kind, lines in (("note", values["notes"]), ("problem", values["problems"])):
         for line in lines:
             console.print(f"{kind}: {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _columns_table(report: DataReport) -> Table:
+    table = Table("column", "kind", "missing", "values", show_edge=False, pad_edge=False)
+    for column in report.columns:
+        if "values" in column:
+            text = ", ".join(f"{name} {count:,}" for name, count in list(column["values"].items())[:8])
+            text += ", ..." if len(column["values"]) > 8 else ""
+        elif "low" in column:
+            text = f"{column['low']:,.6g} to {column['high']:,.6g}, mean {column['mean']:,.4g}"
+        else:
+            text = ""
+        table.add_row(escape(column["name"]), column["kind"], f"{column['missing']:,}", escape(text))
+    return table
 
 
 def _plain(value: Any) -> str:

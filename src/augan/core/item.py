@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int16, UInt8
+from jaxtyping import Float, Float32, Int16, UInt8
 from torch import Tensor
 
 from augan.core.sounds import FULL_SCALE, SoundSpec
+from augan.core.table import TableSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,8 @@ class ItemSpec:
     12 bits in a 16-bit file, (0, 1) for floats. A clip (`kind` "video") has `frames` of these, at `frames_per_sec`: it
     is stored as (frames, height, width, channels), and reaches networks as (channels, frames, height, width).
     A sound (`kind` "sound") is stored as `sound` says: as a picture of its spectrogram, or as int16 of height 1.
+    A row of a table (`kind` "table", described by `table`) has 1x1 pixels and a channel for each number of an encoded
+    row; it is stored as float32 in [-1, 1], as networks see it.
     """
 
     channels: int
@@ -33,10 +36,13 @@ class ItemSpec:
     frames: int | None = None
     frames_per_sec: float | None = None
     sound: SoundSpec | None = None
+    table: TableSpec | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of items as they are stored."""
+        if self.table is not None:
+            return np.dtype(np.float32)
         return np.dtype(np.int16 if self.sound is not None and self.sound.form == "waveform" else np.uint8)
 
     @property
@@ -67,15 +73,23 @@ class ItemSpec:
         known = {**value, "class_names": tuple(names) if names else None, "value_range": (low, high)}
         if value.get("sound") is not None:
             known["sound"] = SoundSpec(**value["sound"])
+        if known.get("table") is not None:
+            known["table"] = TableSpec.from_json(known["table"])
         return cls(**known)
 
 
-Stored = UInt8[np.ndarray, "b *grid c"] | Int16[np.ndarray, "b *grid c"]
+Stored = UInt8[np.ndarray, "b *grid c"] | Int16[np.ndarray, "b *grid c"] | Float32[np.ndarray, "b *grid c"]
 
 
 def to_unit(items: Stored) -> Float[Tensor, "b c *grid"]:
-    """Stored items to what networks see: channels second, float32 in [-1, 1], channels last in memory."""
-    values = torch.from_numpy(items).movedim(-1, 1).to(torch.float32)
+    """Stored items to what networks see: channels second, float32 in [-1, 1], channels last in memory.
+
+    Items that are stored as float32 are in that range already.
+    """
+    values = torch.from_numpy(items).movedim(-1, 1)
+    if items.dtype == np.float32:
+        return values
+    values = values.to(torch.float32)
     return values.div_(FULL_SCALE).clamp_(-1, 1) if items.dtype == np.int16 else values.div_(127.5).sub_(1)
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from augan.core.item import ItemSpec
+from augan.core.table import Column
 from augan.data.kinds import NOUNS
 from augan.data.opening import open
 from augan.data.source import ArraySource, Sizes, Source, class_counts
+from augan.data.tables import TableSource
 
 CHUNK_BYTES = 8 << 20
 FEW_IMAGES, FEW_IN_CLASS, IMBALANCED = 200, 20, 3.0
@@ -25,7 +27,7 @@ class DataReport:
     `imbalance` is the largest class over the smallest (1 without classes). `duplicates` counts items that
     repeat an earlier one exactly after decoding; `duplicates_across_classes` counts distinct images found in
     several classes. `mean` and `std` are per channel, in 0 to 255. `notes` say what was done on the way in,
-    `problems` what to mind.
+    `problems` what to mind. Of a table, `columns` says what each one is, and there is no mean, deviation or size.
     """
 
     name: str
@@ -42,6 +44,7 @@ class DataReport:
     std: tuple[float, ...]
     notes: tuple[str, ...]
     problems: tuple[str, ...]
+    columns: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -55,6 +58,8 @@ def inspect(data: Any, **options: Any) -> DataReport:
         UserError: see `open`.
     """
     source: Source = open(data, **options)
+    if isinstance(source, TableSource):
+        return _of_rows(source)
     tally = _Tally(source.item.channels)
     for start, items in _chunks(source):
         labels = None if source.labels is None else source.labels[start : start + len(items)]
@@ -80,6 +85,43 @@ def inspect(data: Any, **options: Any) -> DataReport:
     )
     noun = NOUNS[source.item.kind]
     return replace(report, problems=tuple(text.replace("images", noun) for text in _problems(report)))
+
+
+def _of_rows(source: TableSource) -> DataReport:
+    """The same of a table."""
+    counts = class_counts(source)
+    present = [count for count in counts.values() if count]
+    imbalance = max(present) / min(present) if present else 1.0
+    few = [f"{name} ({count})" for name, count in counts.items() if count < FEW_IN_CLASS]
+    problems = [f"{len(few)} classes have fewer than {FEW_IN_CLASS} rows: {', '.join(few[:5])}."] if few else []
+    if len(source) < FEW_IMAGES:
+        problems.append(f"Only {len(source)} rows: expect new ones close to them.")
+    return DataReport(
+        name=source.name,
+        key=source.key,
+        n=len(source),
+        item=source.item,
+        class_counts=counts,
+        imbalance=imbalance,
+        sizes=None,
+        duplicates=int(source.frame.astype(str).duplicated().sum()),
+        duplicates_across_classes=0,
+        constant=0,
+        mean=(),
+        std=(),
+        notes=source.notes,
+        problems=tuple(problems),
+        columns=tuple(_column(column) for column in source.spec.columns),
+    )
+
+
+def _column(column: Column) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": column.name, "kind": column.kind, "type": column.dtype, "missing": column.missing}
+    if column.kind == "category":
+        found["values"] = dict(zip(column.labels(), column.counts, strict=True))
+    elif column.scalar:
+        found |= {"low": column.low, "high": column.high, "mean": column.mean, "modes": len(column.means)}
+    return found
 
 
 class _Tally:

@@ -102,7 +102,7 @@ class Batch(NamedTuple):
     indices: Int64[np.ndarray, " b"]
 
 
-Gathered = tuple[np.ndarray, np.ndarray]
+Gathered = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 
 class Loader:
@@ -144,6 +144,10 @@ class Loader:
         self.chosen = chosen
         labels = source.labels if chosen is None or source.labels is None else source.labels[chosen]
         self.stream = IndexStream(len(source) if chosen is None else len(chosen), seed, labels, balance)
+        # rows of a table are drawn by condition, which then stands for the label
+        self.draws = source.draws(seed, chosen) if hasattr(source, "draws") else None
+        if self.draws is not None and balance:
+            raise UserError("data.balance is for images: rows of a table are drawn by what they hold. Leave it at 0.")
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="augan-loader") if prefetch else None
         self._ahead: tuple[int, Future[Gathered]] | None = None
 
@@ -171,20 +175,27 @@ class Loader:
     def _gather(self, position: int) -> Gathered:
         """The background's part: reading from disk. No torch here: its thread would bring a thread pool of its own."""
         start = self.rank * self.batch
+        if self.draws is not None:
+            drawn = self.draws.take(position + start, self.batch)
+            return drawn.rows, self.source.items(drawn.rows), drawn.conditions
         indices = self.stream.take(position, self.step)[start : start + self.batch]
         if self.chosen is not None:
             indices = self.chosen[indices]
-        return indices, self.source.items(indices)
+        return indices, self.source.items(indices), self._labels(indices)
+
+    def _labels(self, indices: np.ndarray) -> np.ndarray | None:
+        if hasattr(self.source, "conditions_of"):
+            conditions: np.ndarray | None = self.source.conditions_of(indices)
+            return conditions
+        return None if self.source.labels is None else np.asarray(self.source.labels[indices], dtype=np.int64)
 
     def items(self, indices: Int64[np.ndarray, " b"]) -> Batch:
         """Given items as a batch."""
-        return self._to_batch((indices, self.source.items(indices)))
+        return self._to_batch((indices, self.source.items(indices), self._labels(indices)))
 
     def _to_batch(self, gathered: Gathered) -> Batch:
-        indices, items = gathered
-        labels = None
-        if self.source.labels is not None:
-            labels = torch.from_numpy(np.asarray(self.source.labels[indices], dtype=np.int64)).to(self.device)
+        indices, items, known = gathered
+        labels = None if known is None else torch.from_numpy(known).to(self.device)
         memory = torch.channels_last if items.ndim == 4 else torch.channels_last_3d
         images = to_unit(items).to(self.device).contiguous(memory_format=memory)
         return Batch(images, labels, indices)

@@ -29,10 +29,11 @@ from augan.data.policy import parse_size
 from augan.data.shards import REMOTE, Shards, ShardSource, is_shards, list_shards
 from augan.data.sounds import SoundReading, build_sounds, holds_waveforms, memory_sounds, stored_sounds
 from augan.data.source import ArraySource, Layout, Origin, Source
+from augan.data.tables import TableSource, frame_of, is_frame, is_table, open_frame
 from augan.data.torch_dataset import spool_dataset
 from augan.data.zips import ZipStream, list_zip, split_zip_path
 
-KNOWN = "a folder of images, clips or sounds, a .zip of one, .npy, .npz, .parquet or .tar"
+KNOWN = "a folder of images, clips or sounds, a .zip of one, .npy, .npz, .parquet, .tar, .csv or .tsv"
 
 
 @overload
@@ -48,6 +49,7 @@ def open(
     kind: str | None = None,
     sound: SoundReading | None = None,
     cutting: Cutting | None = None,
+    label: str | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -62,6 +64,7 @@ def open(
     kind: str | None = None,
     sound: SoundReading | None = None,
     cutting: Cutting | None = None,
+    label: str | None = None,
 ) -> Source: ...
 @overload
 def open(
@@ -76,6 +79,7 @@ def open(
     kind: str | None = None,
     sound: SoundReading | None = None,
     cutting: Cutting | None = None,
+    label: str | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -90,6 +94,7 @@ def open(
     kind: str | None = None,
     sound: SoundReading | None = None,
     cutting: Cutting | None = None,
+    label: str | None = None,
 ) -> Source: ...
 
 
@@ -105,6 +110,7 @@ def open(
     kind: str | None = None,
     sound: SoundReading | None = None,
     cutting: Cutting | None = None,
+    label: str | None = None,
 ) -> Source:
     """Opens images of any layout as a source, decoded once to a memory-mapped uint8 cache.
 
@@ -124,6 +130,7 @@ def open(
         kind: one of `augan.data.kinds.KINDS`; None goes by what most files are.
         sound: rate, length and form of sounds; None goes by the data.
         cutting: how films become clips of one length.
+        label: the column of a table that is the class of a row.
 
     Raises:
         UserError: what is wrong with the data and what to do about it.
@@ -143,30 +150,34 @@ def open(
         raise UserError(f"min_images_per_class is {min_images_per_class}, and it starts at 0.")
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of item", kind, KINDS)
+    table = _open_table(data, kind, label)
+    if table is not None and (wanted is not None or stream or min_images_per_class):
+        raise UserError(f"{table.name} is a table: size, stream and min_images_per_class are for images.")
+    if table is not None:
+        return table
     kept = None if kind in ("image", "video") else kind  # the input itself tells these two apart
     options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class, kind=kept)
     store = Cache(cache_folder(cache))
     shards = _find_shards(data, store)
     if stream:
-        if shards is None:
-            raise UserError(
-                "Only tar files can be read as a stream. Leave data.stream out, or pack the images as .tar."
-            )
-        if strict or min_images_per_class:
-            raise UserError(
-                "data.strict and data.min_images_per_class need all images decoded first. Leave them out with "
-                "data.stream."
-            )
-        return ShardSource(shards, _shard_name(data), wanted)
+        return _stream(data, shards, options)
     if shards is not None:
         return build(_shard_input(data, shards), options, store, progress)
-    clips = read_clips(data, kind, cutting or Cutting())
-    if clips is not None:
-        return build(clips, options, store, progress)
-    found = read_input(data, store, kind, sound)
+    found = read_clips(data, kind, cutting or Cutting()) or read_input(data, store, kind, sound)
     if found.kind == "sound":
         return build_sounds(found, options, sound or SoundReading(), store, progress)
     return build(found, options, store, progress)
+
+
+def _stream(data: Any, shards: Shards | None, options: Options) -> ShardSource:
+    """Tar files, read as images are needed."""
+    if shards is None:
+        raise UserError("Only tar files can be read as a stream. Leave data.stream out, or pack the images as .tar.")
+    if options.strict or options.min_images_per_class:
+        raise UserError(
+            "data.strict and data.min_images_per_class need all images decoded first. Leave them out with data.stream."
+        )
+    return ShardSource(shards, _shard_name(data), options.size)
 
 
 def open_like(data: Any, item: ItemSpec, **options: Any) -> Source:
@@ -180,6 +191,18 @@ def open_like(data: Any, item: ItemSpec, **options: Any) -> Source:
         return open(data, size=size, kind=item.kind, **options)
     reading = SoundReading(like=item.sound, channels=item.channels)
     return open(data, kind="sound", sound=reading, **options)
+
+
+def _open_table(data: Any, kind: str | None, label: str | None) -> TableSource | None:
+    """The table that this is; None for other data."""
+    if isinstance(data, (str, Path)) and REMOTE.match(str(data)):
+        return None
+    if not is_table(data, kind):
+        if label is not None:
+            raise UserError("--label names the column of a table that is the class, and this is not a table.")
+        return None
+    path = None if is_frame(data) else Path(data).expanduser()
+    return open_frame(frame_of(data), label, "table" if path is None else safe_name(path.stem), path)
 
 
 def _find_shards(data: Any, store: Cache) -> Shards | None:

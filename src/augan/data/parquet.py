@@ -86,7 +86,7 @@ def open_table(files: tuple[Path, ...]) -> Table:
     image_column = label_column = ""
     names: tuple[str, ...] | None = None
     for number, file in enumerate(files):
-        with _readable(file), pq.ParquetFile(file) as table:
+        with readable(file), pq.ParquetFile(file) as table:
             schema = table.schema_arrow
             if number == 0:
                 image_column = _choose_image_column(file, schema)
@@ -109,7 +109,7 @@ def open_table(files: tuple[Path, ...]) -> Table:
 
 
 @contextmanager
-def _readable(file: Path) -> Iterator[None]:
+def readable(file: Path) -> Iterator[None]:
     pyarrow: Any = require("pyarrow", "parquet", "Reading Parquet files")
     try:
         yield
@@ -168,7 +168,7 @@ def _read_labels(file: Path, table: Any, column: str) -> np.ndarray:
 
 def _stream_file(file: Path, column: str, chosen: np.ndarray, start: int) -> Iterator[tuple[int, bytes | Unreadable]]:
     pq: Any = require("pyarrow.parquet", "parquet", "Reading Parquet files")
-    with _readable(file), pq.ParquetFile(file) as table:
+    with readable(file), pq.ParquetFile(file) as table:
         index = start
         for batch in table.iter_batches(batch_size=ROWS_AT_A_TIME, columns=[column], use_threads=False):
             for value in batch.column(0):

@@ -142,7 +142,7 @@ class SubsetSource:
         return self.parent.items(self.rows[indices])
 
 
-def subset(source: Source, indices: np.ndarray) -> ArraySource | SubsetSource:
+def subset(source: Source, indices: np.ndarray) -> Source:
     """The items with these numbers, in this order, as a source; nothing is copied, class names stay.
 
     Raises:
@@ -154,6 +154,8 @@ def subset(source: Source, indices: np.ndarray) -> ArraySource | SubsetSource:
             f"A subset takes item numbers from 0 to {len(source) - 1}, got {indices.min()} to {indices.max()}."
         )
     key = hashlib.sha256(source.key.encode() + indices.astype("<i8").tobytes()).hexdigest()
+    if hasattr(source, "subset"):  # a table
+        return source.subset(indices, key)
     if not isinstance(source, ArraySource):
         return SubsetSource(parent=source, rows=indices, key=key)
     origin = source.origin

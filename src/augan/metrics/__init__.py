@@ -23,9 +23,11 @@ from augan.metrics.memorisation import authenticity, copying_statistic, feature_
 from augan.metrics.motion import motion_distance, motion_statistics
 from augan.metrics.pixels import Spectrum, ms_ssim, spectrum_gap, ssim
 from augan.metrics.quality import Quality, measure
+from augan.metrics.rows import RowSpace
 from augan.metrics.scores import inception_score
 from augan.metrics.space import FeatureSpace, Items, Preprocessing
 from augan.metrics.spaces import SPACES, in_domain_space, open_space
+from augan.metrics.tables import TableEvaluation, evaluate_codes
 
 __all__ = [
     "LEAST_IMAGES",
@@ -45,14 +47,17 @@ __all__ = [
     "OnnxSpace",
     "Preprocessing",
     "Quality",
+    "RowSpace",
     "Side",
     "Spectrum",
+    "TableEvaluation",
     "accuracy_scores",
     "authenticity",
     "cached_extractor",
     "cached_features",
     "copying_statistic",
     "diversity",
+    "evaluate_codes",
     "evaluation_of",
     "feature_likelihood",
     "frechet_distance",

@@ -16,6 +16,7 @@ from augan.metrics.in_domain import InDomainSpace
 from augan.metrics.manifold import manifolds
 from augan.metrics.measures import VERSION
 from augan.metrics.memorisation import near_copies
+from augan.metrics.rows import RowSpace
 
 Features = Float[np.ndarray, "_ d"]
 Labels = Int64[np.ndarray, " _"] | None
@@ -66,7 +67,7 @@ class Quality:
 
 
 def measure(
-    extractor: InDomainSpace,
+    extractor: InDomainSpace | RowSpace,
     real: Features,
     fake: Features,
     real_labels: Labels = None,
@@ -107,7 +108,7 @@ def measure(
 
 
 def _class_diversity(
-    extractor: InDomainSpace, real: Features, fake: Features, real_labels: Labels, fake_labels: Labels
+    extractor: InDomainSpace | RowSpace, real: Features, fake: Features, real_labels: Labels, fake_labels: Labels
 ) -> dict[str, float] | None:
     if real_labels is None or fake_labels is None:
         return None
@@ -116,7 +117,7 @@ def _class_diversity(
 
 
 def _agreement(
-    extractor: InDomainSpace, fake: Features, labels: Labels
+    extractor: InDomainSpace | RowSpace, fake: Features, labels: Labels
 ) -> tuple[float | None, dict[str, float] | None]:
     if labels is None or extractor.head is None:
         return None, None

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from augan.core.config import STRICT
 from augan.core.errors import UserError, unknown_name
 from augan.core.item import ItemSpec
+from augan.core.table import TableSpec
 from augan.networks.article import ArticleDiscriminator, ArticleGenerator
+from augan.networks.ctgan import TableDiscriminator, TableGenerator
 from augan.networks.residual import ResidualDiscriminator, ResidualGenerator
 from augan.networks.skip import SkipDiscriminator, SkipGenerator
 from augan.networks.strided import StridedDiscriminator, StridedGenerator
@@ -60,12 +62,13 @@ class NetworkConfig:
 
     Attributes:
         name: the family: article, strided, residual, style or skip; wavegan for waveforms; of clips video, video-3d or
-            mocogan.
+            mocogan; ctgan for tables.
         latent_size: numbers in a latent vector; of clips, those of their content: motion has its own beside them.
         width: base number of channels; parameters grow with its square.
         widest: the coarsest maps have at most so many times `width` channels; null: the family's usual (4; skip: 8).
             Residual, style and skip only.
-        blocks: residual blocks a stage (residual only).
+        blocks: residual blocks a stage (residual), or layers that grow (ctgan).
+        pack: rows that the discriminator judges at once (ctgan only, arXiv:1712.04086).
         mapping: layers from the latent to the style (style only).
         conditioning: projection, or auxiliary with a class loss of its own, game.auxiliary (strided and skip only).
         conditional: whether classes condition both networks, where the data has labels.
@@ -79,11 +82,14 @@ class NetworkConfig:
     widest: int | None = Field(default=None, ge=1)
     blocks: int = Field(default=1, ge=1)
     mapping: int = Field(default=2, ge=1)
+    pack: int = Field(default=1, ge=1)
     conditioning: Literal["projection", "auxiliary"] = "projection"
     conditional: bool = True
     transition: float = Field(default=0.0, ge=0, lt=1)
 
     def __post_init__(self) -> None:
+        if self.pack > 1 and self.name not in TABLE_NETWORKS:
+            raise UserError(f"networks.pack is for {', '.join(TABLE_NETWORKS)} networks. Leave it at 1.")
         if self.transition and (self.name not in TRANSITION or self.conditioning == "auxiliary"):
             raise UserError(
                 f"networks.transition is for {', '.join(TRANSITION)} networks with networks.conditioning=projection. "
@@ -156,6 +162,15 @@ CLIP_NETWORKS: dict[str, Callable[[NetworkConfig, dict[str, Any]], tuple[nn.Modu
 """The same for clips."""
 
 
+def _ctgan(config: NetworkConfig, table: TableSpec) -> tuple[nn.Module, nn.Module]:
+    generator = TableGenerator(table, own=config.latent_size, width=config.width, layers=config.blocks)
+    return generator, TableDiscriminator(table, width=config.width, pack=config.pack)
+
+
+TABLE_NETWORKS: dict[str, Callable[[NetworkConfig, TableSpec], tuple[nn.Module, nn.Module]]] = {"ctgan": _ctgan}
+"""The same, for tables."""
+
+
 def _families(item: ItemSpec) -> dict[str, Callable[[NetworkConfig, dict[str, Any]], tuple[nn.Module, nn.Module]]]:
     return CLIP_NETWORKS if item.kind == "video" else NETWORKS
 
@@ -166,6 +181,10 @@ def build(config: NetworkConfig, item: ItemSpec) -> tuple[nn.Module, nn.Module]:
     Raises:
         UserError: the family is unknown (the message lists them), or not for such items.
     """
+    if item.table is not None:
+        if config.name not in TABLE_NETWORKS:
+            raise unknown_name("network family for items of kind table", config.name, TABLE_NETWORKS)
+        return TABLE_NETWORKS[config.name](config, item.table)
     families = _families(item)
     if config.name not in families:
         raise unknown_name(f"network family for items of kind {item.kind}", config.name, families)

@@ -64,6 +64,7 @@ def run_demo(folder: Path, minutes: float = 1.0, seed: int = 0, observer: Observ
     observer.stage("Measuring against all 5,000 digits, by a classifier trained on them")
     report = folder / "report.html"
     quality = evaluate(model, (images, labels), count=2_000, seed=seed, html=report)
+    assert isinstance(quality, Evaluation)
     write_json(folder / "quality.json", quality.to_json())
     observer.stage("Writing a balanced copy")
     balanced = augment(source, model, folder / "balanced", strategy="auto", seed=seed)

@@ -16,6 +16,7 @@ from augan.game.config import GameConfig
 from augan.networks import NetworkConfig
 from augan.nn import Canvas
 from augan.recipes.speed import reference_rate
+from augan.recipes.tables import TABLE_RECIPES
 from augan.training import DataConfig, RunConfig, TrainingConfig
 
 DEFAULT_MINUTES = 5.0
@@ -438,9 +439,13 @@ def recipe_config(
     Raises:
         UserError: there is no such recipe; the message lists them.
     """
-    known = RECIPES if item.kind == "image" else CLIP_RECIPES
+    budget = budget.resolved()
+    if item.kind == "table":
+        if name not in TABLE_RECIPES:
+            raise unknown_name("recipe for items of kind table", name, TABLE_RECIPES)
+        return TABLE_RECIPES[name]({"minutes": budget.minutes, "images": budget.images})
+    known = CLIP_RECIPES if item.kind == "video" else RECIPES
     if name not in known:
         raise unknown_name(f"recipe for items of kind {item.kind}", name, known)
-    budget = budget.resolved()
     rate = 0.0 if budget.minutes is None else reference_rate(device)
     return known[name](Facts(item=item, count=count, classes=classes, budget=budget, rate=rate))

@@ -23,6 +23,7 @@ class DataConfig:
         path: where it is; null where it came as a Python object.
         size: "32", "48x80" or null for the policy in docs/data.md.
         kind: what an item is, as in --kind; null goes by what most files are.
+        label: the column of a table that is the class of a row.
         strict: fail on unreadable files instead of leaving them out.
         min_images_per_class: leave smaller classes out.
         frames: of a clip; null: 16, and of arrays all. Longer films are cut into several, one after another.
@@ -40,6 +41,7 @@ class DataConfig:
     path: str | None = None
     size: str | None = None
     kind: str | None = None
+    label: str | None = None
     strict: bool = False
     min_images_per_class: int = Field(default=0, ge=0)
     frames: int | None = Field(default=None, ge=2)

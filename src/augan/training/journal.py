@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from augan.checkpoint import Model
+from augan.checkpoint.tables import TableModel
 from augan.core.config import to_dict
 from augan.core.files import (
     atomic_file,
@@ -29,6 +30,7 @@ from augan.training.config import RunConfig
 SHEET_COLUMNS = 10
 SHEET_CLASSES = 12
 SHEET_CLIPS = 8
+SHOWN_ROWS = 20
 
 
 class Journal:
@@ -62,7 +64,12 @@ class Journal:
             file.write(json.dumps(row) + "\n")
 
     def sheet(self, model: Model, images_seen: int) -> Path:
-        """A sheet of samples, a row a class (the first 12); where it is."""
+        """A sheet of samples, a row a class (the first 12), or a table of 20 rows; where it is."""
+        if isinstance(model, TableModel):
+            path = self.folder / "samples" / f"{images_seen:09d}.csv"
+            with disk_errors(path):
+                model.rows(SHOWN_ROWS).to_csv(path, index=False)
+            return path
         path = self.folder / "samples" / f"{images_seen:09d}.png"
         if model.item.kind == "video":
             return draw_clips(path, model)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from augan.checkpoint import CheckpointStore, Model, Run
+from augan.checkpoint import CheckpointStore, Run, model_of
 from augan.core.config import to_dict
 from augan.core.devices import autocast_dtype, choose_device
 from augan.core.errors import AuganError, Interrupted, UserError
@@ -30,7 +30,7 @@ from augan.training.config import RunConfig
 from augan.training.journal import Journal
 from augan.training.observer import Observer, Progress
 from augan.training.plan import Plan
-from augan.training.quality import QualityMeter, divide, held_out_gap
+from augan.training.quality import QualityMeter, divide, held_out_gap, meter_of
 from augan.training.rescue import GoneWrong, gentler, trouble
 from augan.training.signals import stop_signals
 from augan.training.start import start_from_another, with_precision
@@ -77,6 +77,11 @@ class Trainer:
         self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder)
         training = config.training
         self.share = self.world.share(training.batch)
+        if self.share % config.networks.pack:
+            raise UserError(
+                f"A batch of {self.share} is not whole packs of networks.pack={config.networks.pack}. Change "
+                "training.batch."
+            )
         if len(source) < 2:
             raise UserError(f"Training needs at least 2 images, and {source.name} has {len(source)}.")
         self._governor = ThreadGovernor(training.threads) if self.device.type == "cpu" else None
@@ -106,8 +111,8 @@ class Trainer:
             tails=self._tails(),
             world=self.world,
         )
-        self.model = Model(self.state.average, source.item, self.device)
-        if self.model.conditional and source.labels is None:
+        self.model = model_of(self.state.average, source.item, self.device)
+        if self.model.conditional and source.labels is None and source.item.kind != "table":
             raise UserError("The generator is conditional, and the data has no labels.")
         self._watched: deque[dict[str, Tensor]] = deque()
         self._meter: QualityMeter | None = None
@@ -309,8 +314,9 @@ class Trainer:
 
     def _prepare_measures(self) -> None:
         if self._measured and self.world.first:
-            self.observer.stage("Learning the data's own feature space for measures")
-            self._meter = QualityMeter(self.source, cache_folder())
+            if self.source.item.kind != "table":
+                self.observer.stage("Learning the data's own feature space for measures")
+            self._meter = meter_of(self.source, cache_folder())
 
     # ------------------------------------------------------------------ readings, snapshots, checkpoints
 

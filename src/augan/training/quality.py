@@ -13,7 +13,7 @@ from augan.core.errors import UserError
 from augan.core.item import from_unit, to_unit
 from augan.core.rng import numpy_stream
 from augan.data import Loader, Source, as_pictures, to_pictures
-from augan.metrics import Quality, in_domain_space, measure
+from augan.metrics import Quality, RowSpace, in_domain_space, measure
 from augan.training.step import Table
 
 MOST_REAL = 2_000
@@ -49,6 +49,27 @@ class QualityMeter:
         return measure(self.extractor, self.real, np.concatenate(parts), real_labels, fake_labels)
 
 
+class RowMeter(QualityMeter):
+    """The same for rows of a table, as they are: no network is needed."""
+
+    def __init__(self, source: Source, seed: int = 0) -> None:
+        assert source.item.table is not None
+        self.space = RowSpace(source.item)
+        count = min(len(source), MOST_REAL)
+        chosen = np.sort(numpy_stream(seed, "measured real images").permutation(len(source))[:count])
+        self.real = self.space.features_of(source, chosen)
+
+    def measure(self, model: Model, count: int, seed: int = 0) -> Quality:
+        """Measures `count` rows, drawn as the data has them."""
+        rows = [self.space.features(rows) for rows, _ in model.stream(count, None, seed, batch=256)]
+        return measure(self.space, self.real, np.concatenate(rows))
+
+
+def meter_of(source: Source, cache: Path) -> QualityMeter:
+    """The meter for what the items are."""
+    return RowMeter(source) if source.item.kind == "table" else QualityMeter(source, cache)
+
+
 def divide(source: Source, held_out: int, seed: int) -> tuple[Indices | None, Indices]:
     """Which images are shown to the players (None: all), and which are held out.
 
@@ -77,6 +98,6 @@ def held_out_gap(table: Table, loader: Loader, shown: Indices, held_out: Indices
         evenly = np.linspace(0, len(indices) - 1, min(len(indices), GAP_IMAGES)).astype(np.int64)
         batch = loader.items(indices[evenly])
         conditional = getattr(table.generator, "classes", 0) > 0
-        verdicts.append(table.verdict(batch.images, batch.labels if conditional else None))
+        verdicts.append(table.verdict(*table.packed(batch.images, batch.labels if conditional else None)))
     known, unknown = verdicts
     return float((known[:, None] - unknown).sign().mean())

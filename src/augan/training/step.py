@@ -23,7 +23,7 @@ from augan.game.config import GameConfig
 from augan.game.objectives import Objective
 
 Images = Float[Tensor, "b c *grid"]
-Labels = Int64[Tensor, " b"] | None
+Labels = Int64[Tensor, "b *pack"] | None
 Optimizer = torch.optim.Optimizer
 
 
@@ -134,6 +134,18 @@ class Table:
             return {}
         return {"class_loss": self.rules.auxiliary * head.class_loss(features, labels)}  # type: ignore[union-attr]
 
+    def packed(self, items: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Items as the discriminator judges them: several at once, channels beside one another, where it has a `pack`.
+
+        Those that do not fill a pack are left out.
+        """
+        size = int(getattr(self.discriminator, "pack", 1))
+        if size == 1:
+            return items, labels
+        count = len(items) // size
+        packs = items[: count * size].reshape(count, size * items.shape[1], *items.shape[2:])
+        return packs, None if labels is None else labels[: count * size].reshape(count, size)
+
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Images (b, c, h, w) float32 of latents."""
         with self.precision():
@@ -221,12 +233,14 @@ def discriminator_turn(
     fake: Images,
     random: Stream,
     penalty_weight: float,
-) -> tuple[dict[str, Tensor], Float[Tensor, " b"]]:
+) -> tuple[dict[str, Tensor], Float[Tensor, " packs"]]:
     """Updates the discriminator once; returns detached numbers to watch, and the real images' logits.
 
     Generated images take the labels of the real ones that they are paired with. Penalties are gradients with respect
     to the images as they are before augmentation; `penalty_weight` multiplies them, and at 0 they are not computed.
     """
+    spread = _spread(fake) / _spread(real).clamp_min(1e-6)
+    fake, (real, labels) = table.packed(fake, None)[0], table.packed(real, labels)
     pairs = table.judge_pairs(real.detach(), fake.detach(), labels, random, penalty_weight > 0)
     loss = table.objective.discriminator_loss(pairs.real_logits, pairs.fake_logits)
     watched = {
@@ -234,7 +248,7 @@ def discriminator_turn(
         "real_logit": pairs.real_logits.mean(),
         "fake_logit": pairs.fake_logits.mean(),
         "overfitting": _signs(table, pairs),
-        "spread": _spread(fake) / _spread(real).clamp_min(1e-6),
+        "spread": spread,
     }
     if pairs.mismatched_logits is not None:
         mismatch = table.objective.discriminator_loss(pairs.real_logits, pairs.mismatched_logits)
@@ -304,7 +318,7 @@ def generator_turn(
     labels: Labels,
     fake: Images,
     random: Stream,
-    real_logits: Float[Tensor, " b"] | None = None,
+    real_logits: Float[Tensor, " packs"] | None = None,
 ) -> dict[str, Tensor]:
     """Updates the generator, which made `fake`, once; returns detached numbers to watch.
 
@@ -312,6 +326,7 @@ def generator_turn(
     `real_logits` are not given.
     """
     table.discriminator.requires_grad_(False)
+    fake, (real, labels) = table.packed(fake, None)[0], table.packed(real, labels)
     try:
         if not table.objective.generator_sees_real:
             real_logits = torch.zeros(len(real), device=real.device)
