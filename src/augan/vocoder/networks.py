@@ -105,7 +105,8 @@ class VocoderGenerator(nn.Module):
     def _inverse(self, maps: Tensor) -> Tensor:
         """Waveforms (b, t * inverse_hop) whose short spectra are exp(maps) with phases, by overlap and addition.
 
-        What is added to a guide may be of either sign, and is given by real and imaginary parts instead. Two spectra are repeated at either end, so that as many overlap there as elsewhere.
+        What is added to a guide may be of either sign, and is given by real and imaginary parts instead. Two spectra
+        are repeated at either end, so that as many overlap there as elsewhere.
         """
         parts = F.pad(maps, (2, 2), mode="replicate")
         if self.guide is None:
