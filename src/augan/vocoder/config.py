@@ -44,6 +44,8 @@ class GeneratorConfig:
             kind of block), or not (its second).
         inverse_hop: if above 0, the last stage gives spectra whose inverse transform, with this hop and four times as
             many samples, is the waveform (arXiv:2203.02395).
+        guide: if above 0, the generator is given what so many iterations of Griffin-Lim make of the mels, and what it
+            makes is added to that: it begins as they are, and learns what they lack.
     """
 
     channels: int = Field(default=512, ge=4)
@@ -53,6 +55,7 @@ class GeneratorConfig:
     dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5),) * 3
     paired_convolutions: bool = True
     inverse_hop: int = Field(default=0, ge=0)
+    guide: int = Field(default=0, ge=0)
 
     def __post_init__(self) -> None:
         if len(self.rates) != len(self.kernels) or len(self.block_kernels) != len(self.dilations):
@@ -136,6 +139,7 @@ SMALL = GeneratorConfig(
     dilations=((1, 3), (1, 3)),
     paired_convolutions=False,
     inverse_hop=4,
+    guide=16,
 )
 SIZES: dict[str, dict[str, Any]] = {
     "small": {

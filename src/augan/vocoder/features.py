@@ -70,16 +70,22 @@ def log_mel(waves: Float[Tensor, "n samples"], spec: MelSpec) -> Float[Tensor, "
     return (filters(spec).to(waves) @ strength).clamp_min(LEAST).log()
 
 
-def mel_griffin_lim(mels: Float[Tensor, "n mels frames"], spec: MelSpec, samples: int) -> Float[Tensor, "n samples"]:
+@functools.cache
+def _inverse_filters(spec: MelSpec) -> Tensor:
+    return torch.linalg.pinv(filters(spec))
+
+
+def mel_griffin_lim(
+    mels: Float[Tensor, "n mels frames"], spec: MelSpec, samples: int, iterations: int = ITERATIONS
+) -> Float[Tensor, "n samples"]:
     """A waveform from log mels without learning: the filters' pseudo-inverse, what is negative cut off, Griffin-Lim."""
-    inverse = torch.linalg.pinv(filters(spec))
-    strength = (inverse @ mels.exp()).clamp_min(0)
+    strength = (_inverse_filters(spec).to(mels) @ mels.exp()).clamp_min(0)
     whole = F.pad(strength, (spec.frames_before, spec.frames_before + 1), mode="replicate")
     # log_mel's frame t is centred at (t + 1/2) hop; griffin_lim's at t hop
     offset = spec.frames_before * spec.hop - spec.hop // 2
     length = (whole.shape[2] - 1) * spec.hop
     scaled = whole * (2 / _window(spec.n_fft).sum())
-    return griffin_lim(scaled, spec.n_fft, spec.hop, length, ITERATIONS)[:, offset : offset + samples]
+    return griffin_lim(scaled, spec.n_fft, spec.hop, length, iterations)[:, offset : offset + samples]
 
 
 def mel_distance(made: Float[Tensor, "n samples"], real: Float[Tensor, "n samples"], spec: MelSpec) -> Tensor:

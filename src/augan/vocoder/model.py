@@ -16,11 +16,17 @@ from augan.core.devices import choose_device
 from augan.core.errors import UserError
 from augan.core.files import atomic_file, read_json
 from augan.vocoder.config import MelSpec, VocoderConfig
-from augan.vocoder.features import log_mel
+from augan.vocoder.features import log_mel, mel_griffin_lim
 from augan.vocoder.networks import VocoderGenerator, plain
 
 FORMAT = 1
 KIND = "vocoder"
+
+
+def guide_of(mels: Float[Tensor, "n mels frames"], spec: MelSpec, config: VocoderConfig) -> Tensor | None:
+    """What the generator adds to, (n, frames * hop), if it has a guide."""
+    count = config.generator.guide
+    return mel_griffin_lim(mels, spec, mels.shape[2] * spec.hop, count) if count else None
 
 
 class VocoderModel:
@@ -40,7 +46,7 @@ class VocoderModel:
     @torch.no_grad()
     def decode(self, mels: Float[Tensor, "n mels frames"]) -> Float[Tensor, "n samples"]:
         """Waveforms in [-1, 1] of log mels as `log_mel` gives them, (n, frames * hop)."""
-        made: Tensor = self.generator(mels.to(self.device)).float().cpu()
+        made: Tensor = self.generator(mels.to(self.device), guide_of(mels, self.spec, self.config)).float().cpu()
         return made
 
     def resynthesise(self, wave: Float[Tensor, " samples"]) -> Float[Tensor, " samples"]:
@@ -77,8 +83,8 @@ def load_vocoder(path: Path | str, *, which: str = "best", device: str = "cpu") 
 
 
 def export_vocoder(model: VocoderModel, path: Path | str) -> Path:
-    """Writes the generator as a program of torch.export (.pt2): log mels (1, mels, frames) -> (1, samples), any number
-    of frames from 8 on.
+    """Writes the generator as a program of torch.export (.pt2): log mels (1, mels, frames), and for a generator with a
+    guide that one (1, frames * hop) -> (1, frames * hop), any number of frames from 8 on.
 
     Raises:
         UserError: the name has another ending.
@@ -86,9 +92,13 @@ def export_vocoder(model: VocoderModel, path: Path | str) -> Path:
     target = Path(path)
     if target.suffix != ".pt2":
         raise UserError(f"A vocoder is exported as .pt2, not as '{target.suffix}'.")
-    example = torch.zeros(1, model.spec.mels, 32)
+    examples = [torch.zeros(1, model.spec.mels, 32)]
     frames = torch.export.Dim("frames", min=8, max=100_000)
-    program = torch.export.export(model.generator.cpu(), (example,), dynamic_shapes=({2: frames},))
+    shapes: list[Any] = [{2: frames}]
+    if model.config.generator.guide:
+        examples.append(torch.zeros(1, 32 * model.spec.hop))
+        shapes.append({1: model.spec.hop * frames})
+    program = torch.export.export(model.generator.cpu(), tuple(examples), dynamic_shapes=tuple(shapes))
     with atomic_file(target) as temporary:
         torch.export.save(program, temporary)
     return target

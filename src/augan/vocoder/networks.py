@@ -53,11 +53,11 @@ class ResidualBlock(nn.Module):
 
 
 class VocoderGenerator(nn.Module):
-    """Log mels (b, mels, frames) -> waveforms (b, frames * hop) in [-1, 1].
+    """Log mels (b, mels, frames) and perhaps a guide (b, frames * hop) -> waveforms (b, frames * hop) in [-1, 1].
 
     Transposed convolutions, each followed by the mean of residual blocks of several kernels (multi-receptive field
     fusion), then a convolution and tanh. With `inverse_hop`, that convolution gives log magnitudes and phases of short
-    spectra instead, whose inverse transform is the waveform.
+    spectra instead, whose inverse transform is the waveform. A guide is a waveform that it sees and adds to.
     """
 
     def __init__(self, config: GeneratorConfig, mels: int) -> None:
@@ -78,37 +78,45 @@ class VocoderGenerator(nn.Module):
         )
         bins = 2 * config.inverse_hop + 1
         self.last = nn.Conv1d(widths[-1], 2 * bins if config.inverse_hop else 1, 7, padding=3)
+        self.guide: nn.Conv1d | None = None
+        if config.guide:
+            step = config.inverse_hop or 1
+            self.guide = nn.Conv1d(1, widths[-1], 4 * step + 1, step, padding=2 * step)
         for part in (self.up, self.blocks):
             part.apply(_started_small)
-        if not config.inverse_hop:
+        if config.guide or not config.inverse_hop:
             _started_small(self.last)
         for module in list(self.modules()):
             if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
                 _normed(module)
         self.register_buffer("basis", inverse_basis(max(1, config.inverse_hop)), persistent=False)
 
-    def forward(self, mels: Float[Tensor, "b m frames"]) -> Float[Tensor, "b samples"]:
+    def forward(self, mels: Tensor, guide: Tensor | None = None) -> Tensor:
         maps = self.first(mels)
-        for up, blocks in zip(self.up, self.blocks, strict=True):
+        for stage, (up, blocks) in enumerate(zip(self.up, self.blocks, strict=True)):
             maps = up(F.leaky_relu(maps, SLOPE))
+            if self.guide is not None and guide is not None and stage + 1 == len(self.up):
+                maps = maps + self.guide(guide[:, None])[:, :, : maps.shape[2]]
             maps = torch.stack([block(maps) for block in blocks]).mean(0)  # type: ignore[attr-defined]
         last = self.last(F.leaky_relu(maps))
-        if not self.inverse_hop:
-            return last[:, 0].tanh()
-        return self._inverse(last)
+        made = self._inverse(last) if self.inverse_hop else last[:, 0].tanh()
+        return made if guide is None else (guide + made).clamp(-1, 1)
 
     def _inverse(self, maps: Tensor) -> Tensor:
         """Waveforms (b, t * inverse_hop) whose short spectra are exp(maps) with phases, by overlap and addition.
 
-        Two spectra are repeated at either end, so that as many overlap there as elsewhere.
+        What is added to a guide may be of either sign, and is given by real and imaginary parts instead. Two spectra
+        are repeated at either end, so that as many overlap there as elsewhere.
         """
-        logs, phases = F.pad(maps, (2, 2), mode="replicate").chunk(2, 1)
-        strength, angle = logs.clamp(max=MOST_LOG).exp(), torch.pi * phases.sin()
-        parts = torch.cat([strength * angle.cos(), strength * angle.sin()], 1)
+        parts = F.pad(maps, (2, 2), mode="replicate")
+        if self.guide is None:
+            logs, phases = parts.chunk(2, 1)
+            strength, angle = logs.clamp(max=MOST_LOG).exp(), torch.pi * phases.sin()
+            parts = torch.cat([strength * angle.cos(), strength * angle.sin()], 1)
         assert isinstance(self.basis, Tensor)
         waves = F.conv_transpose1d(parts, self.basis.to(parts), stride=self.inverse_hop)[:, 0]
         edge = 4 * self.inverse_hop
-        return waves[:, edge:-edge].clamp(-1, 1)
+        return waves[:, edge : edge + maps.shape[2] * self.inverse_hop].clamp(-1, 1)
 
 
 def inverse_basis(hop: int) -> Float[Tensor, "parts 1 size"]:

@@ -27,7 +27,7 @@ from augan.data import Recordings
 from augan.training import Journal, stop_signals
 from augan.vocoder.config import VocoderConfig
 from augan.vocoder.features import log_mel, mel_distance, mel_griffin_lim, stft_distance
-from augan.vocoder.model import VocoderModel
+from augan.vocoder.model import VocoderModel, guide_of
 from augan.vocoder.networks import VocoderGenerator, VocoderJudges, feature_loss, generator_loss, judges_loss
 
 TICK_SEC = 1.0
@@ -183,7 +183,10 @@ class VocoderTrainer:
                 group["lr"] = config.learning_rate * config.decay ** (self.counters.steps / 1000)
         torch.manual_seed(derive(config.seed, "step", self.counters.steps))
         real = self._batch().to(self.device)
-        fake = self.generator(log_mel(real, self.spec))
+        with torch.no_grad():
+            mels = log_mel(real, self.spec)
+            guide = guide_of(mels, self.spec, config)
+        fake = self.generator(mels, guide)
         found = {"mel": mel_distance(fake, real, self.spec)}
         loss = config.mel_weight * found["mel"]
         if config.spectral_weight:
