@@ -335,7 +335,10 @@ def augment(
     model = run if isinstance(run, Model) else None if run is None else load_model(run)
     if model is not None and size is None:
         size = f"{model.item.height}x{model.item.width}"
-    source = _open(data, _reading(settings, size, strict))
+    reading = _reading(settings, size, strict)
+    if model is not None and model.item.frames is not None:
+        reading = replace(reading, frames=model.item.frames, kind="video")
+    source = _open(data, reading)
     check_out(source, target)
     plan_additions(source, strategy)  # a wrong strategy fails before minutes of training
     if asked and not class_counts(source):
