@@ -6,9 +6,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from PIL import Image
+
+from augan.core.optional import require
 
 TINY_CLIPS = [
     "networks.width=4",
@@ -43,6 +44,7 @@ def write_video(
         pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=1000 // rate, loop=0)
         return path
     codec = {".mp4": "libx264", ".webm": "libvpx", ".avi": "mpeg4"}[path.suffix]
+    av: Any = require("av", "video", "Reading videos")
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=rate)
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"

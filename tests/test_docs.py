@@ -25,7 +25,9 @@ import augan
 from augan.cli.app import app
 from augan.game import AUGMENTATIONS, OBJECTIVES, penalties
 from augan.networks import NETWORKS
+from augan.networks.build import CLIP_NETWORKS
 from augan.recipes import RECIPES
+from augan.recipes.recipes import CLIP_RECIPES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -160,7 +162,9 @@ def test_some_python_blocks_run() -> None:
     assert sum(block.startswith("# runs\n") for _, block in python_blocks()) >= 2
 
 
-@pytest.mark.parametrize("name", [*RECIPES, *OBJECTIVES, *AUGMENTATIONS, *NETWORKS, *PENALTIES])
+@pytest.mark.parametrize(
+    "name", [*RECIPES, *CLIP_RECIPES, *OBJECTIVES, *AUGMENTATIONS, *NETWORKS, *CLIP_NETWORKS, *PENALTIES]
+)
 def test_every_name_is_documented(name: str) -> None:
     assert any(f"`{name}`" in text for page, text in TEXT.items() if page.startswith("docs/"))
 

@@ -357,7 +357,10 @@ def augment(
         label = model.spec.label
     elif model is not None and size is None and model.item.sound is None:
         size = f"{model.item.height}x{model.item.width}"
-    source = _open(data, _reading(settings, size, strict, label=label))
+    reading = _reading(settings, size, strict, label=label)
+    if model is not None and model.item.frames is not None:
+        reading = replace(reading, frames=model.item.frames, kind="video")
+    source = _open(data, reading)
     rows = isinstance(source, TableSource)
     if rows:
         check_rows_out(target)

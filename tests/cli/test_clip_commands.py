@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import augan
 from augan.cli.app import app
 from augan.core.errors import Interrupted, UserError
+from augan.core.optional import require
 from common_clips import TINY_CLIPS, moving, write_video
 
 RUNNER = CliRunner()
@@ -62,6 +63,7 @@ def test_every_form_of_output(run: Path, tmp_path: Path) -> None:
     with Image.open(tmp_path / "clips.gif") as picture:
         assert picture.n_frames == 8
     call("generate", run, "--out", tmp_path / "one.mp4", "--count", 1, "--frames", 24, "--fps", 25)
+    av: Any = require("av", "video", "Reading videos")
     with av.open(str(tmp_path / "one.mp4")) as film:
         assert len(list(film.decode(video=0))) == 24
         assert float(film.streams.video[0].average_rate) == 25
@@ -148,3 +150,21 @@ def test_inspect_says_what_a_set_of_clips_is(tmp_path: Path) -> None:
     assert found["item"]["frames"] == 8
     assert found["n"] == 8
     assert found["problems"][0].startswith("Only 8 clips")
+
+
+def test_a_copy_of_clips_is_balanced_in_one_array_and_studies_are_refused(
+    run: Path, clips: Path, tmp_path: Path
+) -> None:
+    found = augan.augment(clips, tmp_path / "more.npz", run=run, strategy="20")
+    assert found.added == {"down": 4, "right": 4}
+    copy = augan.open(tmp_path / "more.npz")
+    assert (len(copy), copy.item.frames, copy.item.class_names) == (40, 8, ("down", "right"))
+    with np.load(tmp_path / "more.npz") as arrays:
+        assert arrays["synthetic"].sum() == 8
+        made = augan.load(run).sample(1, ["down"], first=0)
+        assert np.abs(arrays["clips"][32] - augan.core.item.from_unit(made)[0].astype(int)).max() <= 1
+    assert len(json.loads(Path(str(found.manifest)).read_text())["items"]) == 8
+    with pytest.raises(UserError, match="give --out NAME.npz"):
+        augan.augment(clips, tmp_path / "folder", run=run, strategy="20")
+    with pytest.raises(UserError, match="there is none of clips"):
+        augan.augment(clips, tmp_path / "no.npz", minutes=0.1, settings=["data.frames=8"], strategy="20")

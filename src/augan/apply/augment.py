@@ -16,7 +16,7 @@ from augan.checkpoint import Model
 from augan.core.errors import UserError
 from augan.core.item import from_unit, to_unit
 from augan.data import Source, cache_folder, class_counts
-from augan.metrics import InDomainSpace, cached_extractor, nearest_distances
+from augan.metrics import InDomainSpace, in_domain_space, nearest_distances
 
 BATCH = 64
 
@@ -73,6 +73,9 @@ def plan_additions(source: Source, strategy: str) -> dict[str, int]:
 def check_model(source: Source, model: Model) -> None:
     """Raises UserError if the model does not make items of this data."""
     ours, theirs = source.item, model.item
+    if ours.frames != theirs.frames:
+        made, had = ("images" if n is None else f"clips of {n} frames" for n in (theirs.frames, ours.frames))
+        raise UserError(f"The run makes {made}, and {source.name} was opened as {had}.")
     if ours.channels != theirs.channels:
         raise UserError(f"The run makes images with {theirs.channels} channels, and {source.name} has {ours.channels}.")
     if (ours.height, ours.width) != (theirs.height, theirs.width):
@@ -126,7 +129,7 @@ def augment(
     count = sum(added.values())
     if not count:
         raise UserError("No sample passed the selection: each is unsure of its class, far from real images or a copy.")
-    extractor = cached_extractor(source, source.key, cache_folder())
+    extractor = in_domain_space(source, source.key, cache_folder())
     items: list[dict[str, Any]] = []
     batches = _Batches(model, source, numbers, seed, truncation, extractor, items, tick)
 

@@ -40,6 +40,7 @@ Manifest = Callable[[list[str]], dict[str, Any]]
 """Given the name of every new item in order, the manifest to write beside them."""
 
 
+CLIPS_AT_ONCE = 64
 FILES = ("folder", "flat-folder", "zip", "flat-zip")
 """Layouts whose real items are the user's own files."""
 
@@ -53,6 +54,9 @@ def write_layout(source: Source, out: Path, count: int, batches: Batches, manife
         UserError: see `check_out`; too little space.
     """
     check_out(source, out)
+    if source.item.kind == "video":
+        require_space(out, (len(source) + count) * int(np.prod(source.item.shape)))
+        return _write_clips(source, out, count, batches, manifest)
     require_space(out, (len(source) + count) * _item_bytes(source))
     writers = {"": _write_folder, ".zip": _write_zip, ".npz": _write_npz, ".npy": _write_npy}
     return writers[out.suffix.lower()](source, out, count, batches, manifest)
@@ -62,6 +66,11 @@ def check_out(source: Source, out: Path) -> None:
     """Raises UserError if `write_layout` could not write `out`, before any time is spent."""
     require_absent(out)
     ending, origin = out.suffix.lower(), _origin(source)
+    if source.item.kind == "video":
+        if ending != ".npz":
+            raise UserError(f"Clips are added to in one array: give --out NAME.npz instead of {out}.")
+        require_absent(_manifest_path(out))
+        return
     if ending not in ("", ".zip", ".npz", ".npy"):
         raise UserError(f"Cannot write '{out.suffix}'. Give a folder name, .zip, .npz or .npy.")
     if source.item.sound is not None and (ending not in ("", ".zip") or source.item.sound.form == "waveform"):
@@ -346,6 +355,30 @@ def _write_npz(source: Source, out: Path, count: int, batches: Batches, manifest
                 archive.add(key, array)
         archive.add("synthetic", synthetic)
     return _manifest_beside(out, manifest, real.image_key, before, count)
+
+
+def _write_clips(source: Source, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:
+    """Real clips as they were opened, then the new ones: `clips`, `labels`, `class_names`, `synthetic`."""
+    before, total = len(source), len(source) + count
+    asked: list[np.ndarray] = [] if source.labels is None else [source.labels]
+
+    def parts() -> Iterator[np.ndarray]:
+        for start in range(0, before, CLIPS_AT_ONCE):
+            yield source.items(np.arange(start, min(start + CLIPS_AT_ONCE, before)))
+        for clips, labels in batches:
+            if labels is not None:
+                asked.append(labels)
+            yield clips
+
+    with atomic_file(out) as temporary, NpzWriter(temporary) as archive:
+        archive.add_stream("clips", (total, *source.item.stored_shape), np.uint8, parts())
+        if source.labels is not None:
+            archive.add("labels", np.concatenate(asked))
+            archive.add("class_names", np.array(source.item.class_names))
+        if source.item.frames_per_sec is not None:
+            archive.add("frames_per_sec", np.array(source.item.frames_per_sec))
+        archive.add("synthetic", np.arange(total) >= before)
+    return _manifest_beside(out, manifest, "clips", before, count)
 
 
 def _write_npy(source: Source, out: Path, count: int, batches: Batches, manifest: Manifest) -> Path:

@@ -167,6 +167,11 @@ def lift(
     else:
         makers = (fit or fit_gan(minutes=minutes), autoencoder or fit_autoencoder(minutes=minutes))
         source = _labelled(data, labels)
+        if source.item.kind == "video":
+            raise UserError(
+                "A study judges by a classifier of images, and there is none of clips. Clips are added to without a "
+                "test by `augan augment CLIPS --run RUN --out NAME.npz`."
+            )
         abroad = None
         if foreign is not None:
             how = fit_translation(minutes=minutes) if translate is None else translate

@@ -1,9 +1,9 @@
 """Clips from content and motion, judged by a few of their frames (after StyleGAN-V, arXiv:2112.14683).
 
-The generator draws what is in a clip once, as maps of features at a coarse grid; for each moment, these are carried by
-an affine map of the plane that content and motion give, and finished into a frame. What a clip shows so keeps its shape
-while it moves, and time is a real number: any length, any rate. The discriminator sees three frames of a clip, and is
-told when they are; its cost does not grow with the clip's length.
+The generator draws what is in a clip once, as maps of features at half its resolution; for each moment, these are
+carried by an affine map of the plane that content and motion give, and finished into a frame. What a clip shows so
+keeps its shape while it moves, and time is a real number: any length, any rate. The discriminator sees three frames of
+a clip, and is told when they are; its cost does not grow with the clip's length.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ WANDERING, ANCHORS = 8, 3
 MOTION_NOISE = PHASE_NOISE + WANDERING * ANCHORS
 MOTION = 32
 WATCHED = 3
+STRETCH = 0.1
+"""Turns and changes of scale are learnt so much more slowly than shifts: what moves mostly keeps its shape."""
 MEET = 2
 """Stages of the discriminator that see frame by frame."""
 
@@ -121,11 +123,11 @@ class VideoGenerator(StridedGenerator):
         self.motion = Motion(code - content, frames)
         self.carry = nn.Linear(MOTION + code, 6)
         nn.init.normal_(self.carry.weight, std=0.05)
-        with torch.no_grad():
-            self.carry.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]))
-        ladder = channel_ladder(base, self.canvas.levels)[::-1]
-        self.carried_after = max(0, len(ladder) - 2)
-        self.moves = nn.ModuleList(Modulation(MOTION, width) for width in ladder[self.carried_after + 1 :])
+        nn.init.zeros_(self.carry.bias)
+        finest = channel_ladder(base, self.canvas.levels)[0]
+        self.finish = nn.Conv2d(finest, finest, 3, padding=1, bias=False)
+        self.finish_norm = nn.BatchNorm2d(finest)
+        self.finish_code, self.finish_motion = Modulation(code, finest), Modulation(MOTION, finest)
 
     def class_codes(self) -> list[Float[Tensor, "k _"]]:
         """None: the penalty on small classes is for images."""
@@ -145,29 +147,32 @@ class VideoGenerator(StridedGenerator):
         when = self.default_times(count, latents.device) if times is None else times.float().expand(count, -1)
         code = self.condition(latents[:, : self.content], labels)
         motion = self.motion(latents[:, self.content :], code[:, self.content :], when)
+        maps, picture = self._canonical(code)
+        maps, picture = self._carried(maps, picture, motion, code)
+        codes = code.repeat_interleave(when.shape[1], 0)
+        maps = self.finish_code(self.finish_norm(self.finish(maps)), codes)
+        maps = F.relu(self.finish_motion(maps, motion.flatten(0, 1)))
+        frames = self.canvas.crop(self.last(maps) + _doubled(picture)).tanh()
+        return frames.unflatten(0, (count, -1)).movedim(1, 2)
+
+    def _canonical(self, code: Float[Tensor, "b e"]) -> tuple[Tensor, Tensor]:
+        """What is in a clip, at half its resolution: maps of features, and a picture."""
         maps = self.dense(code).unflatten(1, (-1, *self.canvas.base)).contiguous(memory_format=torch.channels_last)
         picture: Tensor | None = None
-        moves = iter(self.moves)
         for index, (norm, modulation, own) in enumerate(zip(self.norms, self.modulations, self.pictures, strict=True)):
             if index:
                 maps = self.up[index - 1](maps)
-            maps = modulation(norm(maps), code)
-            if index > self.carried_after:
-                maps = next(moves)(maps, motion.flatten(0, 1))
-            maps = F.relu(maps)
+            maps = F.relu(modulation(norm(maps), code))
             picture = own(maps) if picture is None else own(maps) + _doubled(picture)
-            if index == self.carried_after:
-                maps, picture = self._carried(maps, picture, motion, code)
-                code = code.repeat_interleave(when.shape[1], 0)
         assert picture is not None
-        frames = self.canvas.crop(self.last(maps) + _doubled(picture)).tanh()
-        return frames.unflatten(0, (count, -1)).movedim(1, 2)
+        return maps, picture
 
     def _carried(self, maps: Tensor, picture: Tensor, motion: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         """Maps and picture (b, ...) as they lie at each of k moments, (b k, ...)."""
         count, moments, _ = motion.shape
         codes = code.float().repeat_interleave(moments, 0)
-        theta = self.carry(torch.cat([motion.flatten(0, 1), codes], 1)).float().view(-1, 2, 3)
+        change = self.carry(torch.cat([motion.flatten(0, 1), codes], 1)).float().view(-1, 2, 3)
+        theta = torch.cat([STRETCH * change[:, :, :2] + torch.eye(2, device=change.device), change[:, :, 2:]], 2)
         both = torch.cat([maps.float(), picture.float()], 1)
         grid = F.affine_grid(theta, [len(theta), 1, *both.shape[2:]], align_corners=False)
         tall = grid.view(count, -1, grid.shape[2], 2)  # the moments of a clip below one another: no copy of its maps
