@@ -2,12 +2,13 @@
 
 Sprites are squares on a dark ground, 16x16, with four factors drawn independently: place from left to right and from
 top to bottom, size, colour from blue to red. A GAN learns 4,000 of them without labels (recipe auto, latents of 16
-numbers, a run of 400,000 images). A regressor, taught on other sprites with the true factors, reads factors off
-generated ones. 256 samples are moved to -3, ..., 3 deviations along a direction; R2 is the share of a factor's
-variance, over samples and strengths, that the strength alone decides. For each factor the best of 8 directions is
-chosen by one half of the samples and judged by the other half. Random directions get the same choice of 8, five times
-over. Outcomes are files of bench/explain_cells/: `python -m bench.explain run` does the missing ones, `report` writes
-the section. Times of attribution and inversion are of the processor, on one thread.
+numbers, a run of 400,000 images, of which the best checkpoint is asked). A regressor, taught on other sprites with the
+true factors, reads factors off generated ones. 256 samples are moved to -3, ..., 3 deviations along a direction; R2 is
+the share of a factor's variance, over samples and strengths, that the strength alone decides. For each factor the best
+of 8 directions is chosen by one half of the samples and judged by the other half. Random directions get the same choice
+of 8, five times over. Outcomes are files of bench/explain_cells/: `python -m bench.explain run` does the missing ones,
+`report` writes the section. Times of attribution and inversion are of the processor, on one thread; other processes ran
+beside it.
 """
 
 from __future__ import annotations
@@ -188,6 +189,7 @@ def asked(run: augan.Run) -> dict[str, Any]:
     rows = [row for row in run.metrics() if row["images_seen"] <= seen]
     return {
         "images_seen": seen,
+        "finished": run.result() is not None,
         "training_seconds": rows[-1]["elapsed_sec"],
         "images_per_sec": max(row["images_per_sec"] for row in rows if "images_per_sec" in row),
         "frechet": (run.quality() or {})["frechet"],
@@ -220,7 +222,6 @@ def report() -> None:
     if not found:
         return
     parts = [
-        f"On {found[0]['machine']}; one thread, other processes beside it.",
         " ".join((__doc__ or "").split()),
         "### Factors found\n\n"
         + table(["GAN", "directions", *FACTORS, f"R2 at {ENOUGH:g} or more"], _factor_rows(found)),
@@ -261,7 +262,8 @@ def _check_table(found: list[dict[str, Any]]) -> tuple[list[str], list[list[str]
         "seconds of one image alone": lambda c: f"{c['inversion']['seconds_alone']:.2f}",
         "path length in pixels": lambda c: "{:.3f} ± {:.3f}".format(*c["path_length_pixels"]),
         "Fréchet distance of the GAN": lambda c: f"{c['frechet']:.2f}",
-        "images seen": lambda c: f"{c['images_seen']:,}",
+        "images seen by the checkpoint": lambda c: f"{c['images_seen']:,}",
+        "run": lambda c: "finished" if c["finished"] else "stopped before its end",
         "seconds of training": lambda c: f"{c['training_seconds']:.0f}",
         "images a second, the most": lambda c: f"{c['images_per_sec']:,.0f}",
     }
