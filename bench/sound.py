@@ -53,13 +53,13 @@ RECOGNISER_STEPS = 800
 EACH = 30
 """Samples of each digit that are measured."""
 DIGITS_IMAGES = 24_000
-WAVEGAN_IMAGES = 10_000
+WAVEGAN_IMAGES = 16_000
 ENHANCE_IMAGES, ENHANCE_L1 = 6_000, 30
 HELD_SPEAKERS = 2
-VOCODER_STEPS = 8_000
-LIFT_STEPS, LIFT_ROUNDS, LIFT_REPEATS = 300, 300, 2
+VOCODER_STEPS = 6_000
+LIFT_STEPS, LIFT_ROUNDS, LIFT_REPEATS = 200, 60, 2
 LIFT_EACH = 20
-ARMS = ("real", "classical", "control", "specaugment", "plain-specaugment", "gan-classical", "gan-selected")
+ARMS = ("real", "classical", "control", "specaugment", "plain-specaugment", "gan-classical")
 
 
 @dataclass(frozen=True, kw_only=True)

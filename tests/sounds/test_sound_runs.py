@@ -92,7 +92,7 @@ def test_evaluate(kind: str, request: pytest.FixtureRequest, data: Path) -> None
     result = call("evaluate", folder, "--against", data, "--count", 24, "--json")
     assert result.exit_code == 0, result.output
     measures = json.loads(result.stdout)["measures"]
-    assert {"frechet", "agreement", "inception"} <= set(measures)
+    assert {"frechet", "agreement", "inception_score"} <= set(measures)
 
 
 def test_real_sounds_against_others(data: Path, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_apply_and_export(run: Path, data: Path, tmp_path: Path) -> None:
 
 def test_stopped_and_resumed_is_as_if_it_had_not_been(data: Path, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    given = settings("warm_up=0")
+    given = settings("warm_up=0", "cool_down=0")
     assert call("vocoder", "train", data, "--out", whole, "--steps", 4, *given).exit_code == 0
     assert call("vocoder", "train", data, "--out", parts, "--steps", 2, *given).exit_code == 0
     assert call("vocoder", "train", data, "--out", parts, "--steps", 4, "--resume").exit_code == 0

@@ -81,6 +81,7 @@ class VocoderConfig:
         judges: divides the discriminators' channels; 1 is the paper's.
         batch: segments a step; segment: samples of each.
         learning_rate, decay: of AdamW, which falls by the factor `decay` every 1,000 steps.
+        cool_down: share of the budget at its end in which the rate falls linearly to 0.
         beta1, beta2: of AdamW.
         mel_weight, feature_weight: of the mel loss and of feature matching beside the adversarial loss.
         spectral_weight: of a multi-resolution distance beside the mel loss.
@@ -103,6 +104,7 @@ class VocoderConfig:
     segment: int = Field(default=8192, ge=512)
     learning_rate: float = Field(default=2e-4, gt=0)
     decay: float = Field(default=0.999, gt=0, le=1)
+    cool_down: float = Field(default=0.0, ge=0, le=1)
     beta1: float = Field(default=0.8, ge=0, lt=1)
     beta2: float = Field(default=0.99, ge=0, lt=1)
     mel_weight: float = Field(default=45.0, ge=0)
@@ -148,7 +150,8 @@ SIZES: dict[str, dict[str, Any]] = {
         "judges": 8,
         "batch": 4,
         "segment": 4096,
-        "learning_rate": 1e-3,
+        "learning_rate": 5e-4,
+        "cool_down": 0.5,
         "spectral_weight": 45.0,
         "warm_up": 0.8,
     },

@@ -178,9 +178,10 @@ class VocoderTrainer:
     def _step(self, fraction: float) -> dict[str, Tensor]:
         """One step of the generator; behind the warm-up, one of the discriminators before it."""
         config = self.config
+        left = min(1.0, (1 - fraction) / config.cool_down) if config.cool_down else 1.0
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * config.decay ** (self.counters.steps / 1000)
+                group["lr"] = left * config.learning_rate * config.decay ** (self.counters.steps / 1000)
         torch.manual_seed(derive(config.seed, "step", self.counters.steps))
         real = self._batch().to(self.device)
         with torch.no_grad():
