@@ -4,8 +4,9 @@ Sets: breast_cancer and wine of scikit-learn; with columns of several types peng
 Seattle (vega_datasets, with dates) and answers on affairs (statsmodels; the label is whether there were any). Seven
 tenths of the rows are learnt from, the rest are held out. AUC is that of a logistic regression and a random forest, on
 average, which learnt from generated rows and are tested on the held-out ones; column shapes and pair trends are
-SDMetrics'. Ways: `augan`; `augan-ctgan`, the published game; `augan-longer` with five times the rounds; the package
-`ctgan`; and without a generator `independent` (each column drawn on its own) and `bootstrap` (real rows drawn again).
+SDMetrics'. Ways: `augan`; `augan-ctgan`, the published game; the package `ctgan`; `augan-longer` and `ctgan-longer` with
+five times the rounds; and without a generator `independent` (each column drawn on its own) and `bootstrap` (real rows
+drawn again).
 Seconds are of the processor, one thread. Outcomes are files of bench/tables_cells/: `python -m bench.tables run
 [SET ...] [--ways A,B]`, `lift [SET ...]`, `report`.
 """
@@ -121,7 +122,7 @@ def by_augan(recipe: str, longer: int = 1) -> Callable[[TableSource, Setting, in
     return rows
 
 
-def by_ctgan(source: TableSource, setting: Setting, seed: int) -> Any:
+def by_ctgan(source: TableSource, setting: Setting, seed: int, longer: int = 1) -> Any:
     """Rows of the package, with its own settings, which knows no dates: it is given days."""
     from ctgan import CTGAN
 
@@ -135,7 +136,7 @@ def by_ctgan(source: TableSource, setting: Setting, seed: int) -> Any:
     discrete = [name for name, column in columns.items() if column.kind == "category"]
     torch.manual_seed(seed)
     np.random.seed(seed)
-    learner = CTGAN(epochs=setting.rounds // max(1, len(frame) // BATCH))
+    learner = CTGAN(epochs=longer * setting.rounds // max(1, len(frame) // BATCH))
     learner.set_random_state(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -159,6 +160,7 @@ WAYS: dict[str, Callable[[TableSource, Setting, int], Any]] = {
     "augan-longer": by_augan("auto", LONGER),
     "augan-ctgan": by_augan("ctgan"),
     "ctgan": by_ctgan,
+    "ctgan-longer": lambda source, setting, seed: by_ctgan(source, setting, seed, LONGER),
     "independent": trivial(independent),
     "bootstrap": trivial(bootstrap),
 }
@@ -243,7 +245,7 @@ def report() -> None:
             if not own:
                 continue
             mean = {key: float(np.mean([cell[key] for cell in own])) for key in own[0] if key in MEASURED}
-            longer = LONGER if way == "augan-longer" else 1
+            longer = LONGER if way.endswith("-longer") else 1
             rounds = longer * setting.rounds if way not in ("independent", "bootstrap") else ""
             scores = [f"{mean[key]:.3f}" for key in ("auc", "real_auc", "column_shapes", "pair_trends")]
             rows.append([name, way, len(own), rounds, f"{mean['seconds']:.0f}", *scores])
