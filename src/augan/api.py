@@ -19,7 +19,7 @@ from augan.apply import Augmented, Contest, Diagnosis, check_out, compare_runs, 
 from augan.apply import augment as _augment
 from augan.apply import diagnose_run as doctor
 from augan.apply.table_copies import augment_rows, check_rows_out
-from augan.checkpoint import CheckpointStore, Model, Run, find_checkpoint, load_model
+from augan.checkpoint import CheckpointStore, Model, Run, find_checkpoint, load_item, load_model
 from augan.checkpoint.tables import TableModel
 from augan.core.config import from_dict, override
 from augan.core.errors import Interrupted, UserError
@@ -62,7 +62,7 @@ def resolve(
     source = _open(data, reading)
     budget = Budget(minutes=minutes, images=images, processes=processes)
     config = recipe_config(recipe, source.item, len(source), class_counts(source), budget, device)
-    own: dict[str, Any] = {} if start is None else _like_start(Path(start))
+    own: dict[str, Any] = {} if start is None else _like_start(Path(start), source.item.kind)
     own |= {
         "seed": seed,
         "training.device": device,
@@ -82,11 +82,13 @@ def resolve(
     return source, override(config, [f"data.path={json.dumps(path)}"])
 
 
-def _like_start(start: Path) -> dict[str, Any]:
-    """The networks of a run whose weights are to be taken."""
+def _like_start(start: Path, kind: str) -> dict[str, Any]:
+    """The networks of a run whose weights are to be taken; of another kind of item, what does not name a family."""
     checkpoint = find_checkpoint(start)
     run = Run(checkpoint if (checkpoint / "config.json").exists() else checkpoint.parents[1])
     theirs = run.config["networks"]
+    if kind != load_item(checkpoint).kind:
+        theirs = {name: theirs[name] for name in ("latent_size", "width")}
     return {"start": str(start)} | {f"networks.{name}": value for name, value in theirs.items() if name in SHARED}
 
 

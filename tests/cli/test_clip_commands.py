@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import augan
 from augan.cli.app import app
 from augan.core.errors import Interrupted, UserError
 from augan.core.optional import require
+from augan.training import Observer
 from common_clips import TINY_CLIPS, moving, write_video
 
 RUNNER = CliRunner()
@@ -168,3 +170,30 @@ def test_a_copy_of_clips_is_balanced_in_one_array_and_studies_are_refused(
         augan.augment(clips, tmp_path / "folder", run=run, strategy="20")
     with pytest.raises(UserError, match="there is none of clips"):
         augan.augment(clips, tmp_path / "no.npz", minutes=0.1, settings=["data.frames=8"], strategy="20")
+
+
+def test_a_run_on_images_is_begun_with_and_stills_are_mixed_in(clips: Path, tmp_path: Path) -> None:
+    images = moving(40, frames=1)[:, 0]
+    wide = [*TINY_CLIPS, "networks.width=16"]
+    still = augan.train(images, images=32, out=tmp_path / "still", settings=wide, recipe="strided")
+    heard: list[str] = []
+
+    class Hears(Observer):
+        def begin(self, folder: Path, lines: Sequence[str]) -> None:
+            heard.extend(lines)
+
+    np.save(tmp_path / "stills.npy", images)
+    (tmp_path / "stills").mkdir()
+    for name in ("down", "right"):
+        augan.data.write_folder(images[:8], np.zeros(8, np.int64), (name,), tmp_path / "parts" / name)
+        (tmp_path / "parts" / name / name).rename(tmp_path / "stills" / name)
+    settings = [*wide, "data.frames=8", "training.measure_images=0", f"data.stills={tmp_path / 'stills'}"]
+    run = augan.train(clips, images=16, out=tmp_path / "run", settings=settings, start=still.path, observer=Hears())
+    assert any("of its weights fit" in line for line in heard)
+    assert run.config["networks"]["name"] == "video"
+    assert run.load().sample(1).shape == (1, 1, 8, 16, 16)
+    wrong = [*settings[:-1], f"data.stills={tmp_path / 'stills.npy'}"]
+    with pytest.raises(UserError, match="has no classes, and the clips have down, right"):
+        augan.train(clips, images=16, out=tmp_path / "no", settings=wrong)
+    with pytest.raises(UserError, match="networks.name=video"):
+        augan.train(clips, images=16, out=tmp_path / "no", settings=settings, recipe="mocogan")

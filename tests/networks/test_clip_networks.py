@@ -8,9 +8,12 @@ import torch
 from augan.core.errors import UserError
 from augan.core.item import ItemSpec
 from augan.core.rng import Stream
+from augan.game import objective
+from augan.game.config import GameConfig
 from augan.networks import NetworkConfig, build
 from augan.networks.build import CLIP_NETWORKS
 from augan.networks.video import MOTION_NOISE, SparseDiscriminator, VideoGenerator, endless_noise
+from augan.training.step import Table
 
 
 def item(classes: int = 0, frames: int = 8, size: tuple[int, int] = (16, 16), channels: int = 1) -> ItemSpec:
@@ -121,3 +124,25 @@ def test_families_of_another_kind_are_refused_with_the_right_names() -> None:
         build(NetworkConfig(name="strided"), item())
     with pytest.raises(UserError, match="items of kind image"):
         build(NetworkConfig(name="video"), ItemSpec(channels=1, height=16, width=16))
+
+
+def test_stills_are_watched_at_one_moment_in_the_place_of_the_first_clips() -> None:
+    generator, discriminator = build(NetworkConfig(name="video", width=4, latent_size=8), item())
+    table = Table(
+        generator=generator,
+        discriminator=discriminator,
+        objective=objective("relativistic"),
+        rules=GameConfig(),
+        classes=0,
+        device=torch.device("cpu"),
+        dtype=None,
+        stills=torch.randn(2, 1, 16, 16),
+    )
+    clips = torch.randn(5, 1, 8, 16, 16)
+    shown = table.watch(clips, Stream(torch.Generator().manual_seed(0)))
+    assert table.times is not None
+    assert table.stills is not None
+    assert (table.times[:2].diff(dim=1) == 0).all()
+    assert (table.times[2:].diff(dim=1) > 0).all()
+    assert torch.equal(shown[:2, :, 2], table.stills)
+    assert torch.equal(shown[4, :, 1], clips[4, :, int(table.times[4, 1])])

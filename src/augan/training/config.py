@@ -30,6 +30,8 @@ class DataConfig:
         frames_per_sec: films are resampled to it by the times of their frames; null: as they are. Of frames in folders,
             which have no times, it is the rate.
         step: every so many-th frame of a film is taken.
+        stills: images beside clips, a path: they are shown as clips in which no time passes (networks.name = video).
+        stills_share: of each batch that are stills.
         balance: 0 draws every image equally often, 1 every class.
         stream: read tar files as images are needed, and keep nothing decoded: for sets larger than the disk.
         held_out: images that are kept from both players, to see whether the discriminator knows the others by heart.
@@ -47,6 +49,8 @@ class DataConfig:
     frames: int | None = Field(default=None, ge=2)
     frames_per_sec: float | None = Field(default=None, gt=0)
     step: int = Field(default=1, ge=1)
+    stills: str | None = None
+    stills_share: float = Field(default=0.25, gt=0, lt=1)
     balance: float = Field(default=0.0, ge=0, le=1)
     stream: bool = False
     held_out: int = Field(default=0, ge=0)

@@ -36,6 +36,7 @@ from augan.training.signals import stop_signals
 from augan.training.start import start_from_another, with_precision
 from augan.training.state import Saved, State, step_share
 from augan.training.step import Table, play_round
+from augan.training.stills import Stills
 
 TICK_SEC = 1.0
 SAVE_EVERY_SEC = 300.0
@@ -114,6 +115,7 @@ class Trainer:
         self.model = model_of(self.state.average, source.item, self.device)
         if self.model.conditional and source.labels is None and source.item.kind != "table":
             raise UserError("The generator is conditional, and the data has no labels.")
+        self._stills = self._opened_stills()
         self._watched: deque[dict[str, Tensor]] = deque()
         self._meter: QualityMeter | None = None
         self._snapshot_sec = self._last_snapshot_sec = 0.0
@@ -142,6 +144,15 @@ class Trainer:
         finally:
             self.observer.end(state)
         return run
+
+    def _opened_stills(self) -> Stills | None:
+        """Images to be mixed in among clips, where data.stills names some."""
+        if self.config.data.stills is None:
+            return None
+        if not hasattr(self.state.discriminator, "draw_times"):
+            raise UserError("data.stills is for clips with networks.name=video: no other discriminator takes them.")
+        conditional = self.model.conditional
+        return Stills(self.config, self.source, self.share, self.device, self.world, conditional)
 
     def _tails(self) -> Tensor | None:
         """What each class counts in the penalty on small classes, where the game has one."""
@@ -231,6 +242,11 @@ class Trainer:
         torch.manual_seed(derive(self.config.seed, "modules", counters.images_seen, *own))  # dropout, noise
         batch = loader.batch_at(counters.images_seen)
         labels = batch.labels if self.model.conditional else None
+        if self._stills is not None:
+            still = self._stills.at(counters.images_seen)
+            self.table.stills = still.images
+            if labels is not None and still.labels is not None:
+                labels = torch.cat([still.labels, labels[len(still.labels) :]])
         self.state.generator.train()
         self.state.discriminator.train()
         self.table.probability = counters.augment_probability

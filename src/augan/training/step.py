@@ -34,7 +34,7 @@ class Table:
     `tails` are what each class counts in the penalty on small classes, (k,), where that is on. `probability` is of
     adaptive augmentation, now; `anchors` the moving averages of real and generated logits, once there are some;
     `world` the processes among which the batch is divided; `times` are those of the frames that this turn shows of each
-    clip, (b, k), where the discriminator chooses some.
+    clip, (b, k), where the discriminator chooses some; `stills` are images to be shown in the place of the first clips.
     """
 
     generator: nn.Module
@@ -49,6 +49,7 @@ class Table:
     anchors: tuple[float, float] | None = None
     world: World = field(default_factory=World)
     times: Tensor | None = None
+    stills: Tensor | None = None
 
     def watch(self, real: Tensor, random: Stream) -> Tensor:
         """Real items as this turn shows them: clips by the frames that a sparse discriminator chooses."""
@@ -58,7 +59,12 @@ class Table:
         times: Tensor = choose(len(real), random, real.device)
         self.times = times
         rows = torch.arange(len(real), device=real.device)[:, None]
-        return real[rows, :, times.long()].movedim(2, 1)
+        shown = real[rows, :, times.long()].movedim(2, 1)
+        if self.stills is not None:  # in the place of the first clips: one moment, watched several times
+            count = len(self.stills)
+            self.times = torch.cat([times[:count, :1].expand(-1, times.shape[1]), times[count:]])
+            shown = torch.cat([self.stills[:, :, None].expand(-1, -1, times.shape[1], -1, -1), shown[count:]])
+        return shown
 
     def times_of(self, images: Tensor) -> tuple[Tensor, ...]:
         """What networks of clips are told beside a batch, or beside several of them."""
