@@ -22,7 +22,7 @@ from augan.core.version import __version__
 prepare_environment()
 
 if TYPE_CHECKING:
-    from augan import translate
+    from augan import text, translate
     from augan.api import augment, compare_runs, doctor, evaluate, generate, inspect, load, open, train
     from augan.augment import lift  # type: ignore[no-redef]
     from augan.checkpoint import Model, Run
@@ -59,14 +59,15 @@ __all__ = [
     "lift",
     "load",
     "open",
+    "text",
     "train",
     "translate",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "translate":
-        return import_module("augan.translate")
+    if name in ("text", "translate"):
+        return import_module(f"augan.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'augan' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)

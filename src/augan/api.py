@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from torch import nn
 
-from augan.apply import Augmented, Contest, Diagnosis, check_out, compare_runs, evaluate, generate, plan_additions
+from augan import text
+from augan.apply import Augmented, Contest, Diagnosis, check_out, compare_runs, evaluate, plan_additions
 from augan.apply import augment as _augment
 from augan.apply import diagnose_run as doctor
+from augan.apply import generate as _generate
 from augan.checkpoint import CheckpointStore, Model, Run, find_checkpoint, load_model
 from augan.core.config import from_dict, override
 from augan.core.errors import Interrupted, UserError
@@ -130,8 +132,8 @@ def train(
     the run folder and says what happens.
 
     Args:
-        data: a path (folder, zip, .npy, .npz, Parquet), an array (N, H, W[, C]), a pair (images, labels), any
-            map-style torch Dataset, or a Source.
+        data: a path (folder, zip, .npy, .npz, Parquet; .txt and .tsv hold sentences), an array (N, H, W[, C]), a pair
+            (images, labels), any map-style torch Dataset, or a Source.
         minutes, images: the budget: time, or real images shown to the discriminator. One of them; 5 minutes if none.
         out: the run folder; None chooses a new one under ./runs.
         recipe: auto, article, strided or residual.
@@ -145,7 +147,7 @@ def train(
         objective: a pair of losses of your own.
         start: a run on related data whose networks to begin with: settings of networks are taken from it, weights
             wherever they fit, and class embeddings by name. Item sizes and channels may differ.
-        kind: what an item is (image, video, sound); None goes by what most files are.
+        kind: what an item is (image, video, sound, text); None goes by what most files are.
         progress: show a live progress line.
         observer: is told what happens (see `augan.training.Observer`).
         should_stop: asked after every round; True saves and raises Interrupted.
@@ -157,6 +159,10 @@ def train(
         UserError: data, settings or folder do not do; nothing was overwritten.
         Interrupted: stopped and saved.
     """
+    if text.is_text(data, kind):
+        _only_images(size=size, generator=generator, discriminator=discriminator, objective=objective, start=start)
+        return _train_text(data, minutes, images, out, recipe, settings, seed, device, resume, progress, observer,
+            should_stop)  # fmt: skip
     world = join()
     if resume:
         config = world.decided(lambda: _resumed_config(out, minutes, images, settings, device))
@@ -198,6 +204,58 @@ def train(
         return trainer.run(resume=True)
     with _whole_or_gone(folder, world):
         return trainer.run()
+
+
+def _train_text(
+    data: Any,
+    minutes: float | None,
+    images: int | None,
+    out: Path | str | None,
+    recipe: str,
+    settings: Sequence[str],
+    seed: int,
+    device: str,
+    resume: bool,
+    progress: bool,
+    observer: Observer | None,
+    should_stop: Callable[[], bool],
+) -> Run:
+    """As `train`, of sentences; its loop is another one (docs/text.md)."""
+    world = join()
+    if out is None and resume:
+        raise UserError("Say which run to resume: --out RUN.")
+    name = Path(data).stem if isinstance(data, str | Path) else "text"
+    folder = world.decided(lambda: new_run_folder(name) if out is None else Path(out))
+    if isinstance(data, str | Path) and Path(data).is_dir() and folder.resolve().is_relative_to(Path(data).resolve()):
+        raise UserError(f"{folder} lies inside the data, {data}, which stays as it is. Choose another --out.")
+
+    def run() -> Run:
+        return text.train(
+            data,
+            minutes=minutes,
+            images=images,
+            out=folder,
+            recipe=recipe,
+            settings=settings,
+            seed=seed,
+            device=device,
+            resume=resume,
+            observer=observer or (ConsoleObserver() if progress else None),
+            should_stop=should_stop,
+        )
+
+    if resume:
+        return run()
+    with _whole_or_gone(folder, world):
+        return run()
+
+
+def _only_images(**given: Any) -> None:
+    """Raises UserError for what was given and sentences do not have."""
+    for name, value in given.items():
+        if value is not None:
+            option = {"start": "--from", "size": "--size"}.get(name, name)
+            raise UserError(f"{option} is for images, and this is text. Leave it out.")
 
 
 @contextmanager
@@ -271,9 +329,34 @@ def new_run_folder(name: str, under: Path = RUNS) -> Path:
     return under / f"{name}-{number}"
 
 
-def load(run: Path | str, *, generator: nn.Module | None = None, which: str = "best", device: str = "cpu") -> Model:
-    """The model of a run folder or checkpoint folder; see `augan.checkpoint.load_model`."""
+@overload
+def load(run: Path | str, *, generator: nn.Module, which: str = "best", device: str = "cpu") -> Model: ...
+@overload
+def load(run: Path | str, *, generator: None = None, which: str = "best", device: str = "cpu") -> Any: ...
+def load(run: Path | str, *, generator: nn.Module | None = None, which: str = "best", device: str = "cpu") -> Any:
+    """The model of a run folder or checkpoint folder; see `augan.checkpoint.load_model`. Of text a `TextModel`."""
+    if generator is None and text.is_text_run(run):
+        return text.load(run, which=which, device=device)
     return load_model(run, generator=generator, which=which, device=device)
+
+
+def generate(
+    model: Model | text.TextModel,
+    count: int,
+    out: Path | str,
+    *,
+    classes: Sequence[str | int] | None = None,
+    truncation: float = 1.0,
+    seed: int = 0,
+    tick: Callable[[int], None] = lambda done: None,
+) -> Path:
+    """Writes `count` items to `out`: see `augan.apply.generate` and, of sentences, `augan.text.generate_text`.
+
+    `truncation` is the temperature of sentences, which may also be above 1.
+    """
+    if isinstance(model, text.TextModel):
+        return text.generate(model, count, out, classes=classes, temperature=truncation, seed=seed, tick=tick)
+    return _generate(model, count, out, classes=classes, truncation=truncation, seed=seed, tick=tick)
 
 
 def augment(

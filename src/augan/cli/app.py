@@ -27,6 +27,7 @@ from augan.cli.options import (
 )
 from augan.cli.options import console as make_console
 from augan.cli.translation import translate_app
+from augan.core.errors import UserError
 
 app = typer.Typer(
     cls=AuganGroup,
@@ -64,6 +65,7 @@ def main_options(
         "augan train real_images.npy --minutes 30 --out runs/mine",
         "augan train photos.zip --recipe article --set game.objective=minimax",
         "augan train photos/ --out runs/mine --resume --minutes 60",
+        "augan train sentences.txt --recipe scratchgan --out runs/words",
     )
 )
 def train(
@@ -71,7 +73,9 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/NAME-N")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time budget.", show_default="5")] = None,
     images: Annotated[int | None, typer.Option(help="Budget in real images shown, instead of time.")] = None,
-    recipe: Annotated[str, typer.Option(help="auto, article, strided or residual.")] = "auto",
+    recipe: Annotated[
+        str, typer.Option(help="auto, article, strided or residual; of text auto, mle, scratchgan or relgan.")
+    ] = "auto",
     settings: Settings = None,
     size: Size = None,
     seed: Seed = 0,
@@ -89,14 +93,23 @@ def train(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a GAN on images. Ctrl-C saves; --resume goes on."""
-    from augan import api
+    """Train a GAN on images, or a generator on text. Ctrl-C saves; --resume goes on."""
+    from augan import api, text
     from augan.cli.console import print_json, quality_table, say
     from augan.core.config import to_dict
     from augan.core.world import join
     from augan.training import ConsoleObserver
 
     changes = settings or []
+    if dry_run and text.is_text(data, kind):
+        if resume:
+            chosen = text.resolve_resumed(out or "", minutes, images, changes, device)
+        else:
+            chosen = text.resolve(
+                data, minutes=minutes, images=images, recipe=recipe, settings=changes, seed=seed, device=device
+            )
+        print_json(to_dict(chosen))
+        return
     if dry_run and resume:
         print_json(to_dict(api.resolve_resumed(data, out, minutes, images, changes, device)[1]))
         return
@@ -142,8 +155,9 @@ def train(
     quality = run.quality()
     if quality is not None:
         console.print(quality_table(quality))
+    ending = ".txt" if text.is_text_run(run.path) else ".png"
     say(console, f"\nThe run is in [bold]{escape(str(run.path))}[/bold]. Next:")
-    say(console, f"  augan generate {escape(shlex.quote(str(run.path)))} --count 100 --out samples.png")
+    say(console, f"  augan generate {escape(shlex.quote(str(run.path)))} --count 100 --out samples{ending}")
 
 
 @app.command(
@@ -151,23 +165,29 @@ def train(
         "augan generate runs/mine --count 100 --out samples.png",
         "augan generate runs/mine --count 5000 --out more.npz --classes cat,dog --seed 7",
         "augan generate runs/mine --count 12 --out walk.gif",
+        "augan generate runs/words --count 1000 --out new.txt --truncation 0.8",
     )
 )
 def generate(
     run: RunArgument,
-    count: Annotated[int, typer.Option(help="How many images (points of the walk, for .gif and .mp4).")],
-    out: Annotated[Path, typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder for PNG files.")],
+    count: Annotated[int, typer.Option(help="How many items (points of the walk, for .gif and .mp4).")],
+    out: Annotated[
+        Path,
+        typer.Option(help=".npz, .png (a sheet), .gif, .mp4, or a folder for PNG files; of text .txt, .tsv, .jsonl."),
+    ],
     classes: Annotated[
         str | None, typer.Option(metavar="A,B", help="Classes in turn.", show_default="all in turn")
     ] = None,
-    truncation: Annotated[float, typer.Option(help="Below 1: more typical, less diverse. 0 < T <= 1.")] = 1.0,
+    truncation: Annotated[
+        float, typer.Option(help="Below 1: more typical, less diverse. 0 < T <= 1; of text the temperature, any T > 0.")
+    ] = 1.0,
     seed: Seed = 0,
     checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw images from a trained generator."""
+    """Draw images, or sentences, from a trained generator."""
     from augan import api
     from augan.cli.console import counting, print_json, say
 
@@ -178,7 +198,8 @@ def generate(
     if json:
         print_json({"out": str(path), "count": count, "seed": seed, "generator": model.hash})
     else:
-        say(make_console(), f"{count:,} images in [bold]{escape(str(path))}[/bold]")
+        what = "sentences" if getattr(model.item, "vocabulary", None) else "images"
+        say(make_console(), f"{count:,} {what} in [bold]{escape(str(path))}[/bold]")
 
 
 app.command(
@@ -196,6 +217,7 @@ app.command(
         "augan evaluate runs/mine --against photos/",
         "augan evaluate generated/ --against photos/ --holdout more-photos/ --html report.html",
         "augan evaluate generated/ --against photos/ --features bundled --json",
+        "augan evaluate runs/words --against sentences.txt --holdout others.txt",
     )
 )
 def evaluate(
@@ -221,9 +243,18 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure a run, or any set of images, against real ones."""
-    from augan import api
-    from augan.cli.console import counting, print_json, say, show_evaluation
+    from augan import api, text
+    from augan.cli.console import counting, print_json, say, show_evaluation, show_text
 
+    if text.is_text_run(target) or text.is_text(target):
+        if html is not None or size is not None or accuracy_score or features != "in-domain":
+            raise UserError("--html, --size, --features and --accuracy-score are for images, and this is text.")
+        told = text.evaluate(target, against, holdout=holdout, count=count, seed=seed, device=device)
+        if json:
+            print_json({"target": target, "against": against, **told.to_json()})
+        else:
+            show_text(Console(), told, f"{target} against {against}")
+        return
     with counting(make_console(), "Features of", None, json) as tick:
         found = api.evaluate(
             target,

@@ -9,7 +9,10 @@ import typer
 from rich.console import Console
 
 Data = Annotated[
-    str, typer.Argument(help="A folder of images, a .zip of one, .npy, .npz, Parquet or .tar.", show_default=False)
+    str,
+    typer.Argument(
+        help="A folder of images, a .zip of one, .npy, .npz, Parquet or .tar; .txt or .tsv.", show_default=False
+    ),
 ]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder (or one of its checkpoints).", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
@@ -19,7 +22,7 @@ Size = Annotated[
     typer.Option(metavar="S|HxW", help="Train at S x S or H x W pixels.", show_default="as the data"),
 ]
 Kind = Annotated[
-    str | None, typer.Option(help="What an item is: image, video or sound.", show_default="what most files are")
+    str | None, typer.Option(help="What an item is: image, video, sound or text.", show_default="what most files are")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail on unreadable images instead of leaving them out.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]

@@ -11,10 +11,12 @@ from augan.data.decode import SUFFIXES
 
 VIDEO_SUFFIXES = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 SOUND_SUFFIXES = (".aif", ".aiff", ".flac", ".ogg", ".wav")
+TEXT_SUFFIXES = (".tsv", ".txt")
 KINDS: dict[str, tuple[str, ...]] = {
     "image": tuple(SUFFIXES),
     "video": VIDEO_SUFFIXES,
     "sound": SOUND_SUFFIXES,
+    "text": TEXT_SUFFIXES,
 }
 """What `--kind` may name, and the endings of each."""
 
