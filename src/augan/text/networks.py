@@ -17,6 +17,9 @@ NEVER = -1e9
 """A logit of what cannot be: far enough below all others, and finite, so that gradients are."""
 WIDTHS = (2, 3, 4, 5)
 POSITIONS = 8
+NEGLIGIBLE = -20.0
+"""Softened words whose share is below e^-20 of the largest have that share, and no gradient: shares so small that floats
+are denormal take processors ten times as long."""
 HEADS = 2
 SLOPE = 0.2
 State = tuple[Tensor, ...]
@@ -132,7 +135,9 @@ class WordGenerator(nn.Module):
             uniform = torch.rand(logits.shape, generator=random).to(device).clamp_(1e-10, 1 - 1e-7)
             noisy = logits - (-uniform.log()).log()
             last = noisy.argmax(-1) * going
-            soft.append(torch.where(going[:, None], (inverse_temperature * noisy).softmax(-1), ended))
+            scores = inverse_temperature * (noisy - noisy.amax(-1, keepdim=True).detach())
+            weights = scores.clamp_min(NEGLIGIBLE).softmax(-1)
+            soft.append(torch.where(going[:, None], weights, ended))
             hard.append(last)
             going = going & (last != END)
         return torch.stack(soft, 1), torch.stack(hard, 1)
