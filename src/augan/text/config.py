@@ -114,7 +114,6 @@ def _mle() -> dict[str, Any]:
 def _scratchgan() -> dict[str, Any]:
     return {
         "objective": "reward",
-        "batch": 256,
         "learning_rate": 2e-3,
         "discriminator_rate": 5e-3,
         "weight_decay": 1e-6,

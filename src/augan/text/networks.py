@@ -18,8 +18,8 @@ NEVER = -1e9
 WIDTHS = (2, 3, 4, 5)
 POSITIONS = 8
 NEGLIGIBLE = -20.0
-"""Softened words whose share is below e^-20 of the largest have that share, and no gradient: shares so small that floats
-are denormal take processors ten times as long."""
+"""Softened words whose share is below e^-20 of the largest have that share, and no gradient: shares so small that
+floats are denormal take processors ten times as long."""
 HEADS = 2
 SLOPE = 0.2
 State = tuple[Tensor, ...]
