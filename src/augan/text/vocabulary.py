@@ -53,7 +53,7 @@ class Vocabulary:
         """Numbers of tokens; UNKNOWN for what is not in the vocabulary."""
         return [self.numbers.get(token, UNKNOWN) for token in tokens]
 
-    def tokens(self, row: Iterable[int]) -> list[str]:
+    def tokens(self, row: Iterable[Any]) -> list[str]:
         """Tokens of a row, up to its end."""
         found = []
         for number in row:
@@ -62,7 +62,7 @@ class Vocabulary:
             found.append(self.words[int(number)])
         return found
 
-    def sentence(self, row: Iterable[int]) -> str:
+    def sentence(self, row: Iterable[Any]) -> str:
         """A row as a line of text."""
         return written(self.tokens(row), self.level)
 
