@@ -19,7 +19,9 @@ from augan.core.errors import AuganError, Interrupted, UserError
 from augan.text.config import RECIPES
 
 SMALL = ["embedding=8", "width=16", "discriminator_width=8", "discriminator_embedding=8", "representations=2",
-         "filters=4", "batch=8", "likelihood_batch=8", "snapshots=2", "threads=1"]  # fmt: skip
+         "filters=4", "batch=8", "likelihood_batch=8", "snapshots=2", "threads=1", "held_out=0.2"]  # fmt: skip
+SIZES = ["big", "small", "old", "new", "red", "blue"]
+PLACES = ["here", "there", "away", "inside", "outside"]
 OPTIONS = [part for setting in SMALL for part in ("--set", setting)]
 
 
@@ -34,7 +36,7 @@ def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("text") / "mixed.tsv"
     kinds = {"animal": ["cat", "dog", "cow"], "thing": ["cup", "box", "car"]}
     lines = [
-        f"the {random.choice(['big', 'small', 'old'])} {random.choice(words)} is {random.choice(['here', 'there'])} .\t{kind}"
+        f"the {random.choice(SIZES)} {random.choice(words)} is {random.choice(PLACES)} .\t{kind}"
         for kind, words in kinds.items()
         for _ in range(60)
     ]

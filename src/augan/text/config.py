@@ -43,25 +43,39 @@ class TextConfig:
         objective: likelihood (of the real sentences), reward (of each token, by a recurrent discriminator) or relaxed
             (gradients through softened draws, from a convolutional discriminator).
         data: how text is read.
-        generator: lstm or relational (a memory that attends to itself); embedding, width: sizes of its words and of
-            its state; dropout: of words and states where likelihood is learnt.
-        discriminator_embedding, discriminator_width: sizes of the recurrent one; word_dropout: of its words.
-        representations, filters: of the convolutional one: how many embeddings it sees a sentence in, and filters of
-            each width from 2 to 5.
+        generator: lstm, or relational (a memory that attends to itself).
+        embedding: numbers of the generator for a word.
+        width: numbers of its state.
+        dropout: of its words and states, where likelihood is learnt.
+        discriminator_embedding: numbers of the discriminator for a word.
+        discriminator_width: of a recurrent discriminator's state.
+        word_dropout: of the words of a recurrent discriminator.
+        representations: how many embeddings a convolutional discriminator sees a sentence in.
+        filters: of a convolutional discriminator, for each width from 2 to 5 words.
         pretrain: the share of the budget that goes to likelihood first.
-        discount: of later tokens' rewards; baseline: how fast the mean return that is subtracted follows, a round.
+        discount: of the rewards of later tokens.
+        baseline: how fast the mean return, which is subtracted from returns, follows in a round.
         inverse_temperature: of softened draws at the end; it rises exponentially from 1.
         turns: of the discriminator, for each of the generator.
-        batch: sentences a round of an adversarial objective; likelihood_batch: of likelihood.
-        learning_rate: of an adversarial generator; likelihood_rate, discriminator_rate; beta1, beta2: of Adam.
-        decay_from: share of the run, or of learning by likelihood, after which its rate falls to 0.
-        weight_decay: of the discriminator. clip: the norm to which gradients are cut.
+        batch: sentences of a turn in an adversarial game.
+        likelihood_batch: sentences of a round of likelihood.
+        learning_rate: of the generator in a game.
+        likelihood_rate: of the generator where likelihood is learnt.
+        discriminator_rate: of the discriminator.
+        beta1: of Adam, in a game.
+        beta2: of Adam, in a game.
+        decay_from: share of learning by likelihood after which its rate falls to 0.
+        weight_decay: of the discriminator.
+        clip: the norm to which gradients are cut.
         average: sentences in which the weight of what the generator was halves in its moving average, which is what
             is kept; 0: the generator as it is.
-        minutes, sentences: the budget; one of them, in real sentences shown.
+        minutes: the budget in time.
+        sentences: the budget in real sentences shown, --images; one of the two.
         snapshots: samples, measures and checkpoints in the run.
-        held_out: share of the different sentences kept for measures.
-        seed, device, threads: as in any run.
+        held_out: share of the different sentences that are kept for measures.
+        seed: decides every random draw.
+        device: auto, cpu, cuda or mps.
+        threads: of the processor; null follows what is free.
     """
 
     recipe: str = "custom"

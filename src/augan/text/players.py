@@ -96,7 +96,7 @@ class TextPlayers:
             update_average(self.averaged, self.generator, decay)
         return losses
 
-    def _parts(self, rows: Tensor, labels: Labels) -> list[tuple[Tensor, Labels]]:
+    def _parts(self, rows: Tensor, labels: Labels) -> list[tuple[Tensor, Tensor | None]]:
         """The real sentences of each turn of the discriminator."""
         count = self.config.turns
         own = [None] * count if labels is None else list(labels.chunk(count))
@@ -122,7 +122,9 @@ class TextPlayers:
         self._improve("generator", loss, "likelihood")
         return loss.detach()
 
-    def _reward(self, parts: Sequence[tuple[Tensor, Labels]], random: torch.Generator) -> dict[str, Float[Tensor, ""]]:
+    def _reward(
+        self, parts: Sequence[tuple[Tensor, Tensor | None]], random: torch.Generator
+    ) -> dict[str, Float[Tensor, ""]]:
         """REINFORCE with a reward for every token (arXiv:1905.09922, equations 2 to 5)."""
         assert self.discriminator is not None
         for rows, labels in parts:
@@ -144,7 +146,7 @@ class TextPlayers:
         return {"loss_discriminator": judged.detach(), "loss_generator": loss.detach(), "reward": rewards.sum() / count}
 
     def _relaxed(
-        self, parts: Sequence[tuple[Tensor, Labels]], random: torch.Generator, inverse_temperature: float
+        self, parts: Sequence[tuple[Tensor, Tensor | None]], random: torch.Generator, inverse_temperature: float
     ) -> dict[str, Float[Tensor, ""]]:
         """Relativistic losses of softened sentences (RelGAN, equations 7 and 8)."""
         assert self.discriminator is not None

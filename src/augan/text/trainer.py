@@ -117,6 +117,7 @@ class TextTrainer:
     def _train(self) -> None:
         self._started = time.monotonic() - self.counters.elapsed_sec
         last_tick, last_seen = self.counters.elapsed_sec, self.counters.images_seen
+        losses: dict[str, Tensor] = {}
         with stop_signals() as signalled, torch.random.fork_rng():
             while (fraction := self.fraction()) < 1:
                 losses = self._round(fraction)
@@ -134,6 +135,7 @@ class TextTrainer:
                     self._check(losses)
                     self.world.decided(self._snapshot)
                     self._agree_on_time()
+        self._check(losses)
         self.world.decided(self._snapshot)
         self.world.decided(lambda: self.journal.end(self._outcome()))
 
