@@ -250,11 +250,18 @@ def _train_text(
         return run()
 
 
+def _text_model(run: Any) -> Any:
+    """Raises UserError for a model of images, where sentences are to be added."""
+    if isinstance(run, Model):
+        raise UserError("This model makes images, and the data is text. Give a run on text.")
+    return run
+
+
 def _only_images(**given: Any) -> None:
     """Raises UserError for what was given and sentences do not have."""
     for name, value in given.items():
         if value is not None:
-            option = {"start": "--from", "size": "--size"}.get(name, name)
+            option = "--from" if name == "start" else name if name in ("generator", "objective") else f"--{name}"
             raise UserError(f"{option} is for images, and this is text. Leave it out.")
 
 
@@ -363,7 +370,7 @@ def augment(
     data: Any,
     out: Path | str,
     *,
-    run: Path | str | Model | None = None,
+    run: Path | str | Model | text.TextModel | None = None,
     strategy: str = "auto",
     minutes: float = 5.0,
     seed: int = 0,
@@ -402,6 +409,27 @@ def augment(
         UserError: see `augan.apply.augment` and `augan.augment.lift`; a study is asked of a `run` or of unlabelled
             data.
     """
+    if text.is_text(data):
+        from augan.augment.copies import augment_text
+
+        _only_images(size=size, holdout=holdout, groups=groups, report=report)
+        return augment_text(
+            data,
+            out,
+            run=_text_model(run),
+            strategy=strategy,
+            minutes=minutes,
+            seed=seed,
+            temperature=truncation,
+            settings=settings,
+            force=force,
+            folds=folds,
+            cells=cells,
+            verdict=verdict,
+            folder=lambda: new_run_folder(Path(str(data)).stem),
+            observer=observer,
+            tell=tell,
+        )
     target = Path(out)
     require_absent(target)
     options = {"report": report, "verdict": verdict, "holdout": holdout}
@@ -411,6 +439,8 @@ def augment(
             f"--{asked[0]} asks for a test, which needs GANs that have not seen the test items, and the run has seen "
             "all. Leave --run out: the test trains its own."
         )
+    if isinstance(run, text.TextModel):
+        raise UserError("This model makes sentences, and the data is images. Give a run on images.")
     model = run if isinstance(run, Model) else None if run is None else load_model(run)
     if model is not None and size is None:
         size = f"{model.item.height}x{model.item.width}"

@@ -328,9 +328,13 @@ def compare_runs(
 @app.command(epilog=examples("augan inspect photos/", "augan inspect set.npz --json"))
 def inspect(data: Data, size: Size = None, strict: Strict = False, json: Json = False) -> None:
     """Say what a data set is: sizes, channels, classes, duplicates, problems."""
-    from augan import api
-    from augan.cli.console import print_json, report_table
+    from augan import api, text
+    from augan.cli.console import print_json, report_table, show_corpus
 
+    if text.is_text(data):
+        described = text.open_text(data).described()
+        print_json(described) if json else show_corpus(Console(), described)
+        return
     report = api.inspect(data, size=size, strict=strict)
     if json:
         print_json(report.to_json())

@@ -237,6 +237,25 @@ def show_translation(console: Console, quality: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_corpus(console: Console, described: dict[str, Any]) -> None:
+    """What `augan inspect` says of text."""
+    item = described["item"]
+    said = {
+        "name": described["name"],
+        "sentences": f"{described['images']:,}",
+        "longest": f"{item['length']} tokens ({item['level']})",
+        "words": f"{described['words']:,}",
+        "<unk>": f"{described['unknown_share']:.1%}",
+        **{f"class {name}": f"{count:,}" for name, count in described["classes"].items()},
+    }
+    table = Table(show_header=False, show_edge=False, pad_edge=False)
+    for name, value in said.items():
+        table.add_row(escape(name), escape(value))
+    console.print(table)
+    for note in described["notes"]:
+        say(console, f"note: {escape(note)}")
+
+
 def show_text(console: Console, found: TextEvaluation, title: str) -> None:
     """Generated sentences beside what needs no generator."""
     table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)

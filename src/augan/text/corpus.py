@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -127,8 +128,16 @@ def is_text(data: Any, kind: str | None = None) -> bool:
     path = Path(data).expanduser()
     if not path.is_dir():
         return path.suffix.lower() in SUFFIXES
-    names = [file.name.lower() for file in path.rglob("*") if file.is_file() and not is_junk(file.name)]
-    return bool(names) and all(name.endswith(SUFFIXES) for name in names)
+    found = False
+    for _, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not is_junk(name)]
+        for name in names:
+            if is_junk(name):
+                continue
+            if not name.lower().endswith(SUFFIXES):
+                return False  # at the first other file: a folder of images may hold millions
+            found = True
+    return found
 
 
 def read_lines(data: Any, encoding: str | None = None) -> Lines:
