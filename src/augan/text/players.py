@@ -118,7 +118,8 @@ class TextPlayers:
         """-log p of real tokens, a token."""
         longest = int(mask_of(rows).sum(1).max())
         rows = rows[:, :longest]
-        loss = -self.generator.log_likelihood(rows, labels).sum() / mask_of(rows).sum()
+        tokens = self.world.sums(float(mask_of(rows).sum()))[0] / self.world.size  # of the whole batch: as one process
+        loss = -self.generator.log_likelihood(rows, labels).sum() / tokens
         self._improve("generator", loss, "likelihood")
         return loss.detach()
 
