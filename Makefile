@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-scaling stress clean
+.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-text bench-scaling stress clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -86,6 +86,9 @@ bench-video: $(VENV)/.dev  ## Train on clips of moving clothes beside trivial cl
 	$(BIN)/python -m bench.video run
 	$(BIN)/python -m bench.video pictures
 	$(BIN)/python -m bench.video report
+bench-text: $(VENV)/.dev  ## Measure generators of sentences beside what needs none, and a study of short texts
+	$(BIN)/python -m bench.text run
+	$(BIN)/python -m bench.text report
 
 bench-scaling: $(VENV)/.dev  ## Measure two processes beside one, and memory; reckon larger machines
 	$(BIN)/python -m bench.scaling
@@ -96,7 +99,7 @@ stress: $(VENV)/.dev  ## How often short runs go wrong, beside rivals: hours, go
 	$(BIN)/python -m bench.doctor
 	$(BIN)/python -m bench.stress run
 
-bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-scaling  ## All benchmarks
+bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-text bench-scaling  ## All benchmarks
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*

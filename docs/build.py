@@ -131,17 +131,26 @@ def settings_page() -> str:
     groups = [name for name, kind in kinds.items() if dataclasses.is_dataclass(kind)]
     if set(kinds) - set(groups) != {"seed", "recipe", "start", "reasons"}:
         raise SystemExit("RunConfig has a new plain field: say in docs/build.py, SETTINGS_HEAD, what it is.")
-    return SETTINGS_HEAD + "".join(_group(name, kinds[name]) for name in groups)
+    return SETTINGS_HEAD + "".join(_group(name, kinds[name]) for name in groups) + _text_settings()
 
 
-def _group(name: str, kind: Any) -> str:
+def _text_settings() -> str:
+    """The settings of text, which has groups of its own."""
+    from augan.text import TextConfig, TextDataConfig
+
+    return _group("text", TextConfig, "", ("data",)) + _group("data of text", TextDataConfig, "data.")
+
+
+def _group(name: str, kind: Any, prefix: str | None = None, beside: tuple[str, ...] = ()) -> str:
+    """A section; keys begin with `prefix`, which is the name where None is given; fields `beside` are left out."""
+    before = f"{name}." if prefix is None else prefix
     meanings, kinds = attributes(kind), typing.get_type_hints(kind)
     lines = ["", f"## {name}", "", f"{inspect.cleandoc(kind.__doc__).splitlines()[0]}", ""]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
-    for field in dataclasses.fields(kind):
+    for field in (field for field in dataclasses.fields(kind) if field.name not in beside):
         default = getattr(field.default, "default", field.default)
         bounds = " and ".join(_bounds(getattr(field.default, "metadata", ())))
-        cells = [f"`{name}.{field.name}`", _type(kinds[field.name], bounds), _default(default), meanings[field.name]]
+        cells = [f"`{before}{field.name}`", _type(kinds[field.name], bounds), _default(default), meanings[field.name]]
         lines.append("| " + " | ".join(map(_cell, cells)) + " |")
     return "\n".join(lines) + "\n"
 

@@ -22,7 +22,7 @@ from augan.core.version import __version__
 prepare_environment()
 
 if TYPE_CHECKING:
-    from augan import explain, translate, vocoder
+    from augan import explain, text, translate, vocoder
     from augan.api import augment, compare_runs, doctor, evaluate, generate, inspect, load, open, train
     from augan.augment import lift  # type: ignore[no-redef]
     from augan.checkpoint import Model, Run
@@ -63,6 +63,7 @@ __all__ = [
     "lift",
     "load",
     "open",
+    "text",
     "train",
     "translate",
     "vocoder",
@@ -70,7 +71,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("explain", "translate", "vocoder"):
+    if name in ("explain", "text", "translate", "vocoder"):
         return import_module(f"augan.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'augan' has no attribute '{name}'")

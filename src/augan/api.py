@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from torch import nn
 
-from augan.apply import Augmented, Contest, Diagnosis, check_out, compare_runs, evaluate, generate, plan_additions
+from augan import text
+from augan.apply import Augmented, Contest, Diagnosis, check_out, compare_runs, evaluate, plan_additions
 from augan.apply import augment as _augment
 from augan.apply import diagnose_run as doctor
+from augan.apply import generate as _generate
 from augan.apply.table_copies import augment_rows, check_rows_out
 from augan.checkpoint import CheckpointStore, Model, Run, find_checkpoint, load_item, load_model
 from augan.checkpoint.tables import TableModel
@@ -109,6 +111,20 @@ def _reading(
     return override(RunConfig(data=given), wanted).data
 
 
+def _reading_for(
+    model: Model | None, settings: Sequence[str], size: int | str | None, strict: bool, label: str | None
+) -> DataConfig:
+    """How data is read to which a model's items are added."""
+    if isinstance(model, TableModel):
+        label = model.spec.label
+    elif model is not None and size is None and model.item.sound is None:
+        size = f"{model.item.height}x{model.item.width}"
+    reading = _reading(settings, size, strict, label=label)
+    if model is not None and model.item.frames is not None:
+        reading = replace(reading, frames=model.item.frames, kind="video")
+    return reading
+
+
 def _open(data: Any, reading: DataConfig) -> Source:
     return open(
         data,
@@ -152,8 +168,8 @@ def train(
     the run folder and says what happens.
 
     Args:
-        data: a path (folder, zip, .npy, .npz, Parquet, .csv, .tsv), an array (N, H, W[, C]), a pair (images, labels), a
-            DataFrame, any map-style torch Dataset, or a Source.
+        data: a path (folder, zip, .npy, .npz, Parquet, .csv, .tsv; .txt holds sentences), an array (N, H, W[, C]), a
+            pair (images, labels), a DataFrame, any map-style torch Dataset, or a Source.
         minutes, images: the budget: time, or real images shown to the discriminator. One of them; 5 minutes if none.
         out: the run folder; None chooses a new one under ./runs.
         recipe: auto, article, strided or residual.
@@ -167,7 +183,7 @@ def train(
         objective: a pair of losses of your own.
         start: a run on related data whose networks to begin with: settings of networks are taken from it, weights
             wherever they fit, and class embeddings by name. Item sizes and channels may differ.
-        kind: what an item is (image, video, sound, table); None goes by what most files are.
+        kind: what an item is (image, video, sound, table, text); None goes by what most files are.
         label: the column of a table that is the class of a row.
         progress: show a live progress line.
         observer: is told what happens (see `augan.training.Observer`).
@@ -180,6 +196,10 @@ def train(
         UserError: data, settings or folder do not do; nothing was overwritten.
         Interrupted: stopped and saved.
     """
+    if text.is_text(data, "table" if label else kind):
+        _only_images(size=size, generator=generator, discriminator=discriminator, objective=objective, start=start)
+        return _train_text(data, minutes, images, out, recipe, settings, seed, device, resume, progress, observer,
+            should_stop)  # fmt: skip
     world = join()
     if resume:
         config = world.decided(lambda: _resumed_config(out, minutes, images, settings, device))
@@ -222,6 +242,65 @@ def train(
         return trainer.run(resume=True)
     with _whole_or_gone(folder, world):
         return trainer.run()
+
+
+def _train_text(
+    data: Any,
+    minutes: float | None,
+    images: int | None,
+    out: Path | str | None,
+    recipe: str,
+    settings: Sequence[str],
+    seed: int,
+    device: str,
+    resume: bool,
+    progress: bool,
+    observer: Observer | None,
+    should_stop: Callable[[], bool],
+) -> Run:
+    """As `train`, of sentences; its loop is another one (docs/text.md)."""
+    world = join()
+    if out is None and resume:
+        raise UserError("Say which run to resume: --out RUN.")
+    name = Path(data).stem if isinstance(data, str | Path) else "text"
+    folder = world.decided(lambda: new_run_folder(name) if out is None else Path(out))
+    if isinstance(data, str | Path) and Path(data).is_dir() and folder.resolve().is_relative_to(Path(data).resolve()):
+        raise UserError(f"{folder} lies inside the data, {data}, which stays as it is. Choose another --out.")
+
+    def run() -> Run:
+        return text.train(
+            data,
+            minutes=minutes,
+            images=images,
+            out=folder,
+            recipe=recipe,
+            settings=settings,
+            seed=seed,
+            device=device,
+            resume=resume,
+            observer=observer or (ConsoleObserver() if progress else None),
+            should_stop=should_stop,
+        )
+
+    if resume:
+        return run()
+    with _whole_or_gone(folder, world):
+        return run()
+
+
+def _text_model(run: Any) -> Any:
+    """Raises UserError for a model of images, where sentences are to be added."""
+    if isinstance(run, Model):
+        raise UserError("This model makes images, and the data is text. Give a run on text.")
+    return run
+
+
+def _only_images(**given: Any) -> None:
+    """Raises UserError for what was given and sentences do not have."""
+    for name, value in given.items():
+        if value is not None:
+            option = "--from" if name == "start" else name if name in ("generator", "objective") else f"--{name}"
+            raise UserError(f"{option} is for images, and this is text. Leave it out.")
 
 
 @contextmanager
@@ -295,16 +374,43 @@ def new_run_folder(name: str, under: Path = RUNS) -> Path:
     return under / f"{name}-{number}"
 
 
-def load(run: Path | str, *, generator: nn.Module | None = None, which: str = "best", device: str = "cpu") -> OpenModel:
-    """The model of a run folder or checkpoint folder; see `augan.checkpoint.load_model`."""
+@overload
+def load(run: Path | str, *, generator: nn.Module, which: str = "best", device: str = "cpu") -> OpenModel: ...
+@overload
+def load(run: Path | str, *, generator: None = None, which: str = "best", device: str = "cpu") -> Any: ...
+def load(run: Path | str, *, generator: nn.Module | None = None, which: str = "best", device: str = "cpu") -> Any:
+    """The model of a run folder or checkpoint folder; see `augan.checkpoint.load_model`. Of text a `TextModel`."""
+    if generator is None and text.is_text_run(run):
+        return text.load(run, which=which, device=device)
     return OpenModel.of(load_model(run, generator=generator, which=which, device=device))
+
+
+def generate(
+    model: Model | text.TextModel,
+    count: int,
+    out: Path | str,
+    *,
+    classes: Sequence[str | int] | None = None,
+    truncation: float = 1.0,
+    seed: int = 0,
+    tick: Callable[[int], None] = lambda done: None,
+    **own: Any,
+) -> Path:
+    """Writes `count` items to `out`: see `augan.apply.generate` and, of sentences, `augan.text.generate_text`.
+
+    `truncation` is the temperature of sentences, which may also be above 1. `own`: what rows (`where`) and clips
+    (`frames`, `fps`, `grid`) have beside.
+    """
+    if isinstance(model, text.TextModel):
+        return text.generate(model, count, out, classes=classes, temperature=truncation, seed=seed, tick=tick)
+    return _generate(model, count, out, classes=classes, truncation=truncation, seed=seed, tick=tick, **own)
 
 
 def augment(
     data: Any,
     out: Path | str,
     *,
-    run: Path | str | Model | None = None,
+    run: Path | str | Model | text.TextModel | None = None,
     strategy: str = "auto",
     minutes: float = 5.0,
     seed: int = 0,
@@ -345,6 +451,27 @@ def augment(
         UserError: see `augan.apply.augment` and `augan.augment.lift`; a study is asked of a `run` or of unlabelled
             data.
     """
+    if text.is_text(data, "table" if label else None):
+        from augan.augment.copies import augment_text
+
+        _only_images(size=size, holdout=holdout, groups=groups, report=report)
+        return augment_text(
+            data,
+            out,
+            run=_text_model(run),
+            strategy=strategy,
+            minutes=minutes,
+            seed=seed,
+            temperature=truncation,
+            settings=settings,
+            force=force,
+            folds=folds,
+            cells=cells,
+            verdict=verdict,
+            folder=lambda: new_run_folder(Path(str(data)).stem),
+            observer=observer,
+            tell=tell,
+        )
     target = Path(out)
     require_absent(target)
     options = {"report": report, "verdict": verdict, "holdout": holdout}
@@ -354,17 +481,11 @@ def augment(
             f"--{asked[0]} asks for a test, which needs GANs that have not seen the test items, and the run has seen "
             "all. Leave --run out: the test trains its own."
         )
+    if isinstance(run, text.TextModel):
+        raise UserError("This model makes sentences, and the data is images. Give a run on images.")
     model = run if isinstance(run, Model) else None if run is None else load_model(run)
-    if isinstance(model, TableModel):
-        label = model.spec.label
-    elif model is not None and size is None and model.item.sound is None:
-        size = f"{model.item.height}x{model.item.width}"
-    reading = _reading(settings, size, strict, label=label)
-    if model is not None and model.item.frames is not None:
-        reading = replace(reading, frames=model.item.frames, kind="video")
-    source = _open(data, reading)
-    rows = isinstance(source, TableSource)
-    if rows:
+    source = _open(data, _reading_for(model, settings, size, strict, label))
+    if isinstance(source, TableSource):
         check_rows_out(target)
     else:
         check_out(source, target)
@@ -403,7 +524,7 @@ def augment(
     model = train(source, minutes=minutes, out=folder, settings=settings, seed=seed, observer=observer).load()
     if study is None:
         return _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
-    if rows:
+    if isinstance(source, TableSource):
         found = _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
         return replace(found, study=study.to_json())
     found = gate.write_selected(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)

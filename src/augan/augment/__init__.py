@@ -19,6 +19,7 @@ from augan.augment.foreign import fit_translation
 from augan.augment.lift import Lift, lift
 from augan.augment.mixture import SyntheticMix
 from augan.augment.selection import Selection, Side, select
+from augan.augment.sentences import lift_text
 from augan.augment.study import Outcome, Plan, Record
 from augan.augment.verdict import Verdict, judge
 from augan.core.optional import require
@@ -39,6 +40,7 @@ __all__ = [
     "fit_translation",
     "judge",
     "lift",
+    "lift_text",
     "select",
 ]
 

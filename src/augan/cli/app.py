@@ -31,6 +31,7 @@ from augan.cli.options import (
 from augan.cli.options import console as make_console
 from augan.cli.translation import translate_app
 from augan.cli.vocoder import vocoder_app
+from augan.core.errors import UserError
 
 app = typer.Typer(
     cls=AuganGroup,
@@ -70,6 +71,7 @@ def main_options(
         "augan train photos.zip --recipe article --set game.objective=minimax",
         "augan train photos/ --out runs/mine --resume --minutes 60",
         "augan train table.csv --label outcome --out runs/rows",
+        "augan train sentences.txt --recipe scratchgan --out runs/words",
     )
 )
 def train(
@@ -77,7 +79,9 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/NAME-N")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time budget.", show_default="5")] = None,
     images: Annotated[int | None, typer.Option(help="Budget in real images shown, instead of time.")] = None,
-    recipe: Annotated[str, typer.Option(help="auto, article, strided or residual.")] = "auto",
+    recipe: Annotated[
+        str, typer.Option(help="auto, article, strided or residual; of text auto, mle, scratchgan or relgan.")
+    ] = "auto",
     settings: Settings = None,
     size: Size = None,
     seed: Seed = 0,
@@ -96,14 +100,23 @@ def train(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a GAN on images or sounds. Ctrl-C saves; --resume goes on."""
-    from augan import api
+    """Train a GAN on images, clips, sounds, rows or sentences. Ctrl-C saves; --resume goes on."""
+    from augan import api, text
     from augan.cli.console import print_json, quality_table, say
     from augan.core.config import to_dict
     from augan.core.world import join
     from augan.training import ConsoleObserver
 
     changes = settings or []
+    if dry_run and text.is_text(data, kind):
+        if resume:
+            chosen = text.resolve_resumed(out or "", minutes, images, changes, device)
+        else:
+            chosen = text.resolve(
+                data, minutes=minutes, images=images, recipe=recipe, settings=changes, seed=seed, device=device
+            )
+        print_json(to_dict(chosen))
+        return
     if dry_run and resume:
         print_json(to_dict(api.resolve_resumed(data, out, minutes, images, changes, device)[1]))
         return
@@ -151,8 +164,10 @@ def train(
     quality = run.quality()
     if quality is not None:
         console.print(quality_table(quality))
+    ending = ".txt" if text.is_text_run(run.path) else ".png"
     say(console, f"\nThe run is in [bold]{escape(str(run.path))}[/bold]. Next:")
-    ending = "csv" if run.data["item"].get("kind") == "table" else "png"
+    endings = {"table": "csv", "text": "txt"}
+    ending = endings.get(run.data["item"].get("kind", "image"), "png")
     say(console, f"  augan generate {escape(shlex.quote(str(run.path)))} --count 100 --out samples.{ending}")
 
 
@@ -162,6 +177,7 @@ def train(
         "augan generate runs/mine --count 5000 --out more.npz --classes cat,dog --seed 7",
         "augan generate runs/mine --count 12 --out walk.gif",
         "augan generate runs/rows --count 1000 --out new.csv --where sex=female",
+        "augan generate runs/words --count 1000 --out new.txt --truncation 0.8",
     )
 )
 def generate(
@@ -169,7 +185,8 @@ def generate(
     out: Annotated[
         Path,
         typer.Option(
-            help=".npz, .png (a sheet), .gif, .mp4, or a folder; sounds: .wav, .flac, .ogg; rows: .csv, .tsv, .parquet."
+            help=".npz, .png (a sheet), .gif, .mp4, or a folder; sounds: .wav, .flac, .ogg; rows: .csv, .tsv, "
+            ".parquet; sentences: .txt, .tsv, .jsonl."
         ),
     ],
     count: Annotated[int, typer.Option(help="How many items (points of the walk, for .gif and .mp4).")] = 16,
@@ -180,7 +197,9 @@ def generate(
         list[str] | None,
         typer.Option(metavar="COLUMN=VALUE", help="Rows of a table with this value; may be repeated."),
     ] = None,
-    truncation: Annotated[float, typer.Option(help="Below 1: more typical, less diverse. 0 < T <= 1.")] = 1.0,
+    truncation: Annotated[
+        float, typer.Option(help="Below 1: more typical, less diverse. 0 < T <= 1; of text the temperature, any T > 0.")
+    ] = 1.0,
     frames: Annotated[int | None, typer.Option(help="Clips: how many frames.", show_default="as trained")] = None,
     fps: Annotated[float | None, typer.Option(help="Clips: frames a second.", show_default="as trained")] = None,
     grid: Annotated[
@@ -192,7 +211,7 @@ def generate(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw images from a trained generator."""
+    """Draw images, or sentences, from a trained generator."""
     from augan import api
     from augan.cli.console import counting, print_json, say
 
@@ -217,7 +236,7 @@ def generate(
     else:
         from augan.data.kinds import NOUNS
 
-        noun = NOUNS[model.item.kind]
+        noun = NOUNS[getattr(model.item, "kind", "text")]
         say(make_console(), f"{count * max(1, grid):,} {noun} in [bold]{escape(str(path))}[/bold]")
 
 
@@ -237,6 +256,7 @@ app.command(
         "augan evaluate generated/ --against photos/ --holdout more-photos/ --html report.html",
         "augan evaluate generated/ --against photos/ --features bundled --json",
         "augan evaluate runs/rows --against table.csv --holdout more.csv",
+        "augan evaluate runs/words --against sentences.txt --holdout others.txt",
     )
 )
 def evaluate(
@@ -264,10 +284,19 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure a run, or any set of images, against real ones."""
-    from augan import api
-    from augan.cli.console import counting, print_json, say, show_evaluation, show_table_evaluation
+    from augan import api, text
+    from augan.cli.console import counting, print_json, say, show_evaluation, show_table_evaluation, show_text
     from augan.metrics import TableEvaluation
 
+    if text.is_text_run(target) or text.is_text(target):
+        if html is not None or size is not None or accuracy_score or features != "in-domain":
+            raise UserError("--html, --size, --features and --accuracy-score are for images, and this is text.")
+        told = text.evaluate(target, against, holdout=holdout, count=count, seed=seed, device=device)
+        if json:
+            print_json({"target": target, "against": against, **told.to_json()})
+        else:
+            show_text(Console(), told, f"{target} against {against}")
+        return
     with counting(make_console(), "Features of", None, json) as tick:
         found = api.evaluate(
             target,
@@ -357,9 +386,13 @@ def inspect(
     data: Data, size: Size = None, kind: Kind = None, strict: Strict = False, label: Label = None, json: Json = False
 ) -> None:
     """Say what a data set is: sizes, channels, classes, duplicates, problems."""
-    from augan import api
-    from augan.cli.console import print_json, report_table
+    from augan import api, text
+    from augan.cli.console import print_json, report_table, show_corpus
 
+    if text.is_text(data, "table" if label else kind):
+        described = text.open_text(data).described()
+        print_json(described) if json else show_corpus(Console(), described)
+        return
     report = api.inspect(data, size=size, strict=strict, kind=kind, label=label)
     if json:
         print_json(report.to_json())

@@ -176,34 +176,49 @@ def lift(
     quiet: Quiet = False,
 ) -> None:
     """Does synthetic data make a better classifier here? Exit code 0: it helps; 3: no evidence; 4: it hurts."""
-    from augan import api
+    from augan import api, text
     from augan.augment import lift as study
+    from augan.augment import lift_text
     from augan.augment.report import write_lift_report
     from augan.cli.console import counting, print_json, say, show_lift
+    from augan.core.errors import UserError
     from augan.core.files import require_absent
 
     if report is not None:
         require_absent(report, "Choose another name, or remove it first.")
+    chosen = None if arms is None else [name.strip() for name in arms.split(",") if name.strip()]
     with counting(make_console(), "Classifiers trained", None, json or quiet) as tick:
         done = itertools.count(1)
-        found = study(
-            api.open(data, size=size, label=label),
-            arms=None if arms is None else [name.strip() for name in arms.split(",") if name.strip()],
-            groups=_groups(groups),
-            holdout=holdout,
-            foreign=foreign,
-            translate=translation,
-            minutes=minutes,
-            folds=folds,
-            repeats=repeats,
-            seeds=seeds,
-            steps=steps,
-            ratio=ratio,
-            flip=flip,
-            cells=cells,
-            force=force,
-            seed=seed,
-            tell=lambda outcome: tick(next(done)),
+        common: dict[str, Any] = {
+            "arms": chosen,
+            "minutes": minutes,
+            "folds": folds,
+            "repeats": repeats,
+            "ratio": ratio,
+            "cells": cells,
+            "force": force,
+            "seed": seed,
+            "tell": lambda outcome: tick(next(done)),
+        }
+        words = text.is_text(data, None if label is None else "table")
+        if words and any(value is not None for value in (groups, holdout, foreign, translation, size, label)):
+            raise UserError(
+                "--groups, --holdout, --foreign, --translation, --size and --label are for other data than text."
+            )
+        found = (
+            lift_text(data, **common)
+            if words
+            else study(
+                api.open(data, size=size, label=label),
+                groups=_groups(groups),
+                holdout=holdout,
+                foreign=foreign,
+                translate=translation,
+                seeds=seeds,
+                steps=steps,
+                flip=flip,
+                **common,
+            )
         )
     if json:
         print_json(found.to_json())

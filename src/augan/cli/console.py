@@ -19,6 +19,7 @@ from augan.core.files import to_json
 from augan.data import DataReport
 from augan.metrics import Estimate, Evaluation, Quality, TableEvaluation
 from augan.recipes import Demo
+from augan.text import TextEvaluation
 from augan.training.console import human
 
 
@@ -281,6 +282,46 @@ def show_translation(console: Console, quality: dict[str, Any]) -> None:
             table.add_row(name, *(f"{quality[side][name]:.3f}" for side in ("model", "identity")), meaning)
     table.caption = f"{quality['images']} held-out images, {quality['direction']}"
     console.print(table)
+
+
+def show_corpus(console: Console, described: dict[str, Any]) -> None:
+    """What `augan inspect` says of text."""
+    item = described["item"]
+    said = {
+        "name": described["name"],
+        "sentences": f"{described['images']:,}",
+        "longest": f"{item['length']} tokens ({item['level']})",
+        "words": f"{described['words']:,}",
+        "<unk>": f"{described['unknown_share']:.1%}",
+        **{f"class {name}": f"{count:,}" for name, count in described["classes"].items()},
+    }
+    table = Table(show_header=False, show_edge=False, pad_edge=False)
+    for name, value in said.items():
+        table.add_row(escape(name), escape(value))
+    console.print(table)
+    for note in described["notes"]:
+        say(console, f"note: {escape(note)}")
+
+
+def show_text(console: Console, found: TextEvaluation, title: str) -> None:
+    """Generated sentences beside what needs no generator."""
+    table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("sentences", no_wrap=True)
+    for name in ("BLEU-2", "BLEU-4", "self-2", "self-4", "copies", "differ", "Fréchet", "perplexity"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, row in found.rows.items():
+        numbers = [f"{value:.2f}" for value in (row.bleu[0], row.bleu[2], row.self_bleu[0], row.self_bleu[2])]
+        told = "" if row.perplexity is None else f"{row.perplexity:,.1f}"
+        numbers += [f"{row.copies:.1%}", f"{row.distinct:.1%}", f"{row.frechet:.3f}", told]
+        table.add_row(escape(name), *numbers)
+    table.caption = (
+        f"against {found.references:,} real sentences that nothing was learnt from. BLEU: high is like real ones; "
+        "self-BLEU: high is repetitive; Fréchet, perplexity: low is best"
+    )
+    table.caption_justify = "left"
+    console.print(table)
+    for note in found.notes:
+        say(console, f"note: {escape(note)}")
 
 
 TRANSLATION_MEASURES = {

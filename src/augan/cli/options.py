@@ -11,7 +11,7 @@ from rich.console import Console
 Data = Annotated[
     str,
     typer.Argument(
-        help="A folder of images, a .zip of one, .npy, .npz, Parquet, .tar, .csv or .tsv.", show_default=False
+        help="A folder of images, a .zip of one, .npy, .npz, Parquet, .tar, .csv, .tsv or .txt.", show_default=False
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder (or one of its checkpoints).", show_default=False)]
@@ -22,7 +22,8 @@ Size = Annotated[
     typer.Option(metavar="S|HxW", help="Train at S x S or H x W pixels.", show_default="as the data"),
 ]
 Kind = Annotated[
-    str | None, typer.Option(help="What an item is: image, video, sound or table.", show_default="what most files are")
+    str | None,
+    typer.Option(help="What an item is: image, video, sound, table or text.", show_default="what most files are"),
 ]
 Label = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="The column of a table that is the class.", show_default="none")

@@ -12,14 +12,16 @@ from augan.data.decode import SUFFIXES
 VIDEO_SUFFIXES = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 SOUND_SUFFIXES = (".aif", ".aiff", ".flac", ".ogg", ".wav")
 TABLE_SUFFIXES = (".csv", ".tsv")
+TEXT_SUFFIXES = (".tsv", ".txt")
 KINDS: dict[str, tuple[str, ...]] = {
     "image": tuple(SUFFIXES),
     "video": VIDEO_SUFFIXES,
     "sound": SOUND_SUFFIXES,
     "table": TABLE_SUFFIXES,
+    "text": TEXT_SUFFIXES,
 }
 """What `--kind` may name, and the endings of each."""
-NOUNS = {"image": "images", "video": "clips", "sound": "sounds", "table": "rows"}
+NOUNS = {"image": "images", "video": "clips", "sound": "sounds", "table": "rows", "text": "sentences"}
 """What messages call several items of each."""
 
 

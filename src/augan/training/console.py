@@ -62,7 +62,7 @@ class ConsoleObserver(Observer):
     def _text(self, progress: Progress) -> str:
         losses = progress.losses
         return (
-            f"{human(progress.images_seen)} images  {progress.images_per_sec:,.0f} images/s  "
+            f"{human(progress.images_seen)} {progress.unit}  {progress.images_per_sec:,.0f} {progress.unit}/s  "
             f"loss D {losses.get('loss_discriminator', 0):.3f} G {losses.get('loss_generator', 0):.3f}  "
             f"{clock(progress.seconds_left)} left  {progress.threads or ''}{' threads  ' if progress.threads else ''}"
             f"{progress.health.word}{self._quality}"

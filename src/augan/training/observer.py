@@ -22,6 +22,7 @@ class Progress:
         losses: running means of the watched numbers since the last reading.
         threads: processor threads in use.
         health: a word and a sentence.
+        unit: what an item is called, many of them.
     """
 
     images_seen: int
@@ -32,6 +33,7 @@ class Progress:
     losses: dict[str, float]
     threads: int
     health: Health
+    unit: str = "images"
 
 
 class Observer:
