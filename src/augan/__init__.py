@@ -23,7 +23,18 @@ prepare_environment()
 
 if TYPE_CHECKING:
     from augan import translate
-    from augan.api import augment, compare_runs, doctor, evaluate, generate, inspect, load, open, train
+    from augan.api import (
+        augment,
+        compare_runs,
+        doctor,
+        evaluate,
+        export_model,
+        generate,
+        inspect,
+        load,
+        open,
+        train,
+    )
     from augan.augment import lift  # type: ignore[no-redef]
     from augan.checkpoint import Model, Run
     from augan.core.errors import AuganError, Interrupted, UserError
@@ -32,7 +43,19 @@ if TYPE_CHECKING:
 
 _HOMES = {
     **dict.fromkeys(
-        ("augment", "compare_runs", "doctor", "evaluate", "generate", "inspect", "load", "open", "train"), "augan.api"
+        (
+            "augment",
+            "compare_runs",
+            "doctor",
+            "evaluate",
+            "export_model",
+            "generate",
+            "inspect",
+            "load",
+            "open",
+            "train",
+        ),
+        "augan.api",
     ),
     "lift": "augan.augment",
     **dict.fromkeys(("Model", "Run"), "augan.checkpoint"),
@@ -54,6 +77,7 @@ __all__ = [
     "compare_runs",
     "doctor",
     "evaluate",
+    "export_model",
     "generate",
     "inspect",
     "lift",

@@ -24,6 +24,8 @@ from augan.core.errors import Interrupted, UserError
 from augan.core.files import require_absent
 from augan.core.world import World, join
 from augan.data import Source, class_counts, inspect, open
+from augan.export import Exported
+from augan.export import export_model as _export_model
 from augan.game import Objective
 from augan.metrics import Evaluation
 from augan.recipes import Budget, recipe_config
@@ -276,6 +278,21 @@ def load(run: Path | str, *, generator: nn.Module | None = None, which: str = "b
     return load_model(run, generator=generator, which=which, device=device)
 
 
+def export_model(
+    run: Path | str | Model,
+    *,
+    onnx: Path | str | None = None,
+    program: Path | str | None = None,
+    int8: bool = False,
+    against: Any = None,
+    count: int = 1_000,
+    which: str = "best",
+) -> Exported:
+    """Writes a run's generator (or a model) as files for other programs; see `augan.export.export_model`."""
+    model = run if isinstance(run, Model) else load_model(run, which=which)
+    return _export_model(model, onnx=onnx, program=program, int8=int8, against=against, count=count)
+
+
 def augment(
     data: Any,
     out: Path | str,
@@ -377,6 +394,7 @@ __all__ = [
     "Contest",
     "Diagnosis",
     "Evaluation",
+    "Exported",
     "Model",
     "Run",
     "Source",
@@ -384,6 +402,7 @@ __all__ = [
     "compare_runs",
     "doctor",
     "evaluate",
+    "export_model",
     "generate",
     "inspect",
     "load",

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from augan.cli.augmentation import augment, lift
 from augan.cli.errors import AuganGroup
+from augan.cli.exporting import export
 from augan.cli.options import (
     Data,
     Device,
@@ -335,6 +336,13 @@ def doctor(
 
 app.command(epilog=examples("augan lift photos/ --minutes 2", "augan lift photos/ --cells study/ --json"))(lift)
 app.add_typer(translate_app, name="translate")
+app.command(
+    epilog=examples(
+        "augan export runs/mine --onnx model.onnx",
+        "augan export runs/mine --onnx model.onnx --int8 --against photos/",
+        "augan export runs/mine --program model.pt2 --json",
+    )
+)(export)
 
 
 @app.command(epilog=examples("augan runs", "augan runs experiments/ --json"))
