@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-augment bench-translate bench-scaling stress clean
+.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-augment bench-translate bench-scaling bench-export stress clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -71,6 +71,9 @@ bench-augment: $(VENV)/.dev  ## Study whether a GAN makes better classifiers on 
 bench-translate: $(VENV)/.dev  ## Measure translations beside the input as it is and beside L1 alone
 	$(BIN)/python -m bench.translate run
 
+bench-export: $(VENV)/.dev  ## Measure exported files beside PyTorch
+	$(BIN)/python -m bench.export
+
 bench-scaling: $(VENV)/.dev  ## Measure two processes beside one, and memory; reckon larger machines
 	$(BIN)/python -m bench.scaling
 	$(BIN)/python -m bench.memory
@@ -80,7 +83,7 @@ stress: $(VENV)/.dev  ## How often short runs go wrong, beside rivals: hours, go
 	$(BIN)/python -m bench.doctor
 	$(BIN)/python -m bench.stress run
 
-bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures bench-augment bench-translate bench-scaling  ## All benchmarks
+bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures bench-augment bench-translate bench-export bench-scaling  ## All benchmarks
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*

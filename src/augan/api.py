@@ -29,7 +29,7 @@ from augan.export import export_model as _export_model
 from augan.game import Objective
 from augan.metrics import Evaluation
 from augan.recipes import Budget, recipe_config
-from augan.training import ConsoleObserver, DataConfig, Observer, RunConfig, Trainer
+from augan.training import ConsoleObserver, DataConfig, Observer, RunConfig, Sink, Trainer
 
 RUNS = Path("runs")
 REMEDY = "Go on with it by --resume, or choose another --out."
@@ -122,6 +122,7 @@ def train(
     objective: Objective | None = None,
     start: Path | str | None = None,
     kind: str | None = None,
+    log: Sequence[str | Sink] = (),
     progress: bool = False,
     observer: Observer | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -148,6 +149,8 @@ def train(
         start: a run on related data whose networks to begin with: settings of networks are taken from it, weights
             wherever they fit, and class embeddings by name. Item sizes and channels may differ.
         kind: what an item is (image, video, sound); None goes by what most files are.
+        log: names of loggers (tensorboard, wandb, mlflow), or sinks of your own (`augan.training.Sink`), which hear the
+            lines of metrics.jsonl.
         progress: show a live progress line.
         observer: is told what happens (see `augan.training.Observer`).
         should_stop: asked after every round; True saves and raises Interrupted.
@@ -160,6 +163,9 @@ def train(
         Interrupted: stopped and saved.
     """
     world = join()
+    names = tuple(sink for sink in log if isinstance(sink, str))
+    if names:
+        settings = [*settings, f"training.log={json.dumps(names)}"]
     if resume:
         config = world.decided(lambda: _resumed_config(out, minutes, images, settings, device))
         source = world.in_turn(lambda: _open(data, config.data))
@@ -195,6 +201,7 @@ def train(
         observer=(observer or (ConsoleObserver() if progress else None)) if world.first else None,
         should_stop=should_stop,
         world=world,
+        sinks=[sink for sink in log if not isinstance(sink, str)],
     )
     if resume:
         return trainer.run(resume=True)

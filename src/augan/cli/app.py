@@ -18,6 +18,7 @@ from augan.cli.options import (
     Device,
     Json,
     Kind,
+    Log,
     Quiet,
     RunArgument,
     Seed,
@@ -25,6 +26,7 @@ from augan.cli.options import (
     Size,
     Strict,
     examples,
+    logged,
 )
 from augan.cli.options import console as make_console
 from augan.cli.translation import translate_app
@@ -84,6 +86,7 @@ def train(
         ),
     ] = None,
     kind: Kind = None,
+    log: Log = None,
     device: Device = "auto",
     strict: Strict = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings, and stop.")] = False,
@@ -97,7 +100,7 @@ def train(
     from augan.core.world import join
     from augan.training import ConsoleObserver
 
-    changes = settings or []
+    changes = logged(settings, log)
     if dry_run and resume:
         print_json(to_dict(api.resolve_resumed(data, out, minutes, images, changes, device)[1]))
         return
