@@ -42,7 +42,7 @@ def is_run(path: Any) -> bool:
     if not isinstance(path, str | Path):
         return False
     run = all((Path(path) / name).is_file() for name in ("config.json", "data.json"))
-    return run or (Path(path) / "model.json").is_file()
+    return run or any((Path(path) / name).is_file() for name in ("model.json", "model.safetensors"))
 
 
 def evaluate(

@@ -29,13 +29,13 @@ from augan.cli.options import (
     logged,
 )
 from augan.cli.options import console as make_console
+from augan.cli.starting import init
 from augan.cli.translation import translate_app
 
 app = typer.Typer(
     cls=AuganGroup,
     help="From a folder of images to a trained GAN and a bigger, balanced data set.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     epilog="Start with: augan demo",
@@ -67,10 +67,21 @@ def main_options(
         "augan train real_images.npy --minutes 30 --out runs/mine",
         "augan train photos.zip --recipe article --set game.objective=minimax",
         "augan train photos/ --out runs/mine --resume --minutes 60",
+        "augan train --config augan.toml",
     )
 )
 def train(
-    data: Data,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            help="A folder of images, a .zip of one, .npy, .npz, Parquet or .tar; or as --config says.",
+            show_default=False,
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings as `augan init` writes them; options win.", show_default="none"),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/NAME-N")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time budget.", show_default="5")] = None,
     images: Annotated[int | None, typer.Option(help="Budget in real images shown, instead of time.")] = None,
@@ -97,15 +108,26 @@ def train(
     from augan import api
     from augan.cli.console import print_json, quality_table, say
     from augan.core.config import to_dict
+    from augan.core.errors import UserError
     from augan.core.world import join
+    from augan.recipes import Wishes, read_wishes
     from augan.training import ConsoleObserver
 
-    changes = logged(settings, log)
+    wishes = Wishes() if config is None else read_wishes(config)
+    data = data or wishes.data
+    if data is None:
+        raise UserError("Missing argument DATA: say what to train on. `augan train --help` lists what there is.")
+    if minutes is None and images is None:
+        minutes, images = wishes.minutes, wishes.images
+    recipe = wishes.recipe or recipe if recipe == "auto" else recipe
+    seed = seed or wishes.seed or 0
+    given = {"data.size": size, "data.kind": kind, "data.strict": strict, "training.device": device != "auto"}
+    changes = [*wishes.without(*(key for key, value in given.items() if value)), *logged(settings, log)]
     if dry_run and resume:
         print_json(to_dict(api.resolve_resumed(data, out, minutes, images, changes, device)[1]))
         return
     if dry_run:
-        config = api.resolve(
+        resolved = api.resolve(
             data,
             minutes=minutes,
             images=images,
@@ -118,7 +140,7 @@ def train(
             start=start,
             kind=kind,
         )[1]
-        print_json(to_dict(config))
+        print_json(to_dict(resolved))
         return
     console = make_console()
     world = join()
@@ -339,6 +361,7 @@ def doctor(
 
 app.command(epilog=examples("augan lift photos/ --minutes 2", "augan lift photos/ --cells study/ --json"))(lift)
 app.add_typer(translate_app, name="translate")
+app.command(epilog=examples("augan init photos/", "augan init --out mine.toml"))(init)
 app.command(
     epilog=examples(
         "augan export runs/mine --onnx model.onnx",
@@ -354,7 +377,8 @@ def runs(folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("
     from augan.checkpoint import find_runs
     from augan.cli.console import print_json, runs_table
 
-    found: list[dict[str, Any]] = [run.summary() for run in find_runs(folder)]
+    first = folder == Path("runs") and not folder.exists()  # nobody has trained here yet
+    found: list[dict[str, Any]] = [] if first else [run.summary() for run in find_runs(folder)]
     if json:
         print_json(found)
     else:

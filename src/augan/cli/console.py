@@ -297,7 +297,7 @@ def show_export(console: Console, found: Exported) -> None:
 def runs_table(console: Console, found: list[dict[str, Any]], folder: Path) -> None:
     """What `augan runs` says."""
     if not found:
-        say(console, f"No runs in {escape(str(folder))}.")
+        say(console, f"No runs in {escape(str(folder))} yet. Start with: augan demo, or augan train PHOTOS")
         return
     table = Table(Column("run", overflow="fold"), "data", "recipe", "images", "state", "Fréchet", "agreement")
     table.show_edge = table.pad_edge = False
