@@ -74,7 +74,7 @@ def uses(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes: list[Any] = list(ast.walk(tree))
     asked = {
-        node.args[1].value
+        getattr(node.args[1], "value", None)
         for node in nodes
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "hasattr" and len(node.args) == 2
     }
