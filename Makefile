@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-text bench-scaling stress clean
+.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-text bench-export bench-scaling stress dist site clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -27,12 +27,14 @@ demo: $(VENV)/.demo  ## Train on real images, look at samples, balance the set: 
 test: $(VENV)/.dev  ## Run the whole test suite, with coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
 
-check: $(VENV)/.dev  ## Format, lint, types, layers, docs
+check: $(VENV)/.dev  ## Format, lint, types, layers, docs and their site
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.build --check
+	$(BIN)/python -m docs.site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: $(VENV)/.dev  ## Format and mend what can be mended
 	$(BIN)/ruff format .
@@ -89,6 +91,8 @@ bench-video: $(VENV)/.dev  ## Train on clips of moving clothes beside trivial cl
 bench-text: $(VENV)/.dev  ## Measure generators of sentences beside what needs none, and a study of short texts
 	$(BIN)/python -m bench.text run
 	$(BIN)/python -m bench.text report
+bench-export: $(VENV)/.dev  ## Measure exported files beside PyTorch
+	$(BIN)/python -m bench.export
 
 bench-scaling: $(VENV)/.dev  ## Measure two processes beside one, and memory; reckon larger machines
 	$(BIN)/python -m bench.scaling
@@ -99,7 +103,18 @@ stress: $(VENV)/.dev  ## How often short runs go wrong, beside rivals: hours, go
 	$(BIN)/python -m bench.doctor
 	$(BIN)/python -m bench.stress run
 
-bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-text bench-scaling  ## All benchmarks
+bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-text bench-export bench-scaling  ## All benchmarks
+
+dist: $(VENV)/.dev  ## Build the wheel and the source archive, and try the wheel in an environment of its own
+	rm -rf dist $(VENV)/trial
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m venv $(VENV)/trial
+	$(VENV)/trial/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt "$$(echo dist/*.whl)[demo]"
+	cd $(VENV)/trial && bin/augan --version && bin/augan demo --minutes 0.3 --out demo --quiet
+
+site: $(VENV)/.dev  ## Build the documentation as a site in site/, strictly, without the network
+	$(BIN)/python -m docs.site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*

@@ -187,17 +187,14 @@ def attributes(kind: Any) -> dict[str, str]:
     Raises:
         SystemExit: a field without one, or a meaning without a field.
     """
-    section = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
-    meanings: dict[str, str] = {}
-    for entry in re.split(r"\n    (?=\S)", "\n" + section.rstrip()):
-        names, _, text = entry.strip().partition(": ")
-        for name in names.split(", "):
-            meanings[name] = " ".join(text.split())
+    from augan.core.config import meanings
+
+    found = meanings(kind)
     fields = {field.name for field in dataclasses.fields(kind)}
-    wrong = sorted(fields ^ {name for name, text in meanings.items() if text})
+    wrong = sorted(fields ^ {name for name, text in found.items() if text})
     if wrong:
         raise SystemExit(f"{kind.__name__}: the docstring's section Attributes does not fit its fields: {wrong}.")
-    return meanings
+    return found
 
 
 def measures_page() -> str:

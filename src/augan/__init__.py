@@ -23,7 +23,18 @@ prepare_environment()
 
 if TYPE_CHECKING:
     from augan import explain, text, translate, vocoder
-    from augan.api import augment, compare_runs, doctor, evaluate, generate, inspect, load, open, train
+    from augan.api import (
+        augment,
+        compare_runs,
+        doctor,
+        evaluate,
+        export_model,
+        generate,
+        inspect,
+        load,
+        open,
+        train,
+    )
     from augan.augment import lift  # type: ignore[no-redef]
     from augan.checkpoint import Model, Run
     from augan.core.errors import AuganError, Interrupted, UserError
@@ -33,7 +44,19 @@ if TYPE_CHECKING:
 
 _HOMES = {
     **dict.fromkeys(
-        ("augment", "compare_runs", "doctor", "evaluate", "generate", "inspect", "load", "open", "train"), "augan.api"
+        (
+            "augment",
+            "compare_runs",
+            "doctor",
+            "evaluate",
+            "export_model",
+            "generate",
+            "inspect",
+            "load",
+            "open",
+            "train",
+        ),
+        "augan.api",
     ),
     "lift": "augan.augment",
     **dict.fromkeys(("Model", "Run"), "augan.checkpoint"),
@@ -58,6 +81,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "explain",
+    "export_model",
     "generate",
     "inspect",
     "lift",

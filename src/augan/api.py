@@ -30,10 +30,12 @@ from augan.core.world import World, join
 from augan.data import SoundReading, Source, class_counts, inspect, open
 from augan.data.tables import TableSource
 from augan.explain import OpenModel
+from augan.export import Exported
+from augan.export import export_model as _export_model
 from augan.game import Objective
 from augan.metrics import Evaluation
 from augan.recipes import READINGS, Budget, recipe_config
-from augan.training import ConsoleObserver, DataConfig, Observer, RunConfig, Trainer
+from augan.training import ConsoleObserver, DataConfig, Observer, RunConfig, Sink, Trainer
 
 RUNS = Path("runs")
 REMEDY = "Go on with it by --resume, or choose another --out."
@@ -158,6 +160,7 @@ def train(
     start: Path | str | None = None,
     kind: str | None = None,
     label: str | None = None,
+    log: Sequence[str | Sink] = (),
     progress: bool = False,
     observer: Observer | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -185,6 +188,8 @@ def train(
             wherever they fit, and class embeddings by name. Item sizes and channels may differ.
         kind: what an item is (image, video, sound, table, text); None goes by what most files are.
         label: the column of a table that is the class of a row.
+        log: names of loggers (tensorboard, wandb, mlflow), or sinks of your own (`augan.training.Sink`), which hear the
+            lines of metrics.jsonl.
         progress: show a live progress line.
         observer: is told what happens (see `augan.training.Observer`).
         should_stop: asked after every round; True saves and raises Interrupted.
@@ -201,6 +206,9 @@ def train(
         return _train_text(data, minutes, images, out, recipe, settings, seed, device, resume, progress, observer,
             should_stop)  # fmt: skip
     world = join()
+    names = tuple(sink for sink in log if isinstance(sink, str))
+    if names:
+        settings = [*settings, f"training.log={json.dumps(names)}"]
     if resume:
         config = world.decided(lambda: _resumed_config(out, minutes, images, settings, device))
         source = world.in_turn(lambda: _open(data, config.data))
@@ -237,6 +245,7 @@ def train(
         observer=(observer or (ConsoleObserver() if progress else None)) if world.first else None,
         should_stop=should_stop,
         world=world,
+        sinks=[sink for sink in log if not isinstance(sink, str)],
     )
     if resume:
         return trainer.run(resume=True)
@@ -382,7 +391,8 @@ def load(run: Path | str, *, generator: nn.Module | None = None, which: str = "b
     """The model of a run folder or checkpoint folder; see `augan.checkpoint.load_model`. Of text a `TextModel`."""
     if generator is None and text.is_text_run(run):
         return text.load(run, which=which, device=device)
-    return OpenModel.of(load_model(run, generator=generator, which=which, device=device))
+    model = load_model(run, generator=generator, which=which, device=device)
+    return model if isinstance(model, TableModel) else OpenModel.of(model)
 
 
 def generate(
@@ -404,6 +414,21 @@ def generate(
     if isinstance(model, text.TextModel):
         return text.generate(model, count, out, classes=classes, temperature=truncation, seed=seed, tick=tick)
     return _generate(model, count, out, classes=classes, truncation=truncation, seed=seed, tick=tick, **own)
+
+
+def export_model(
+    run: Path | str | Model,
+    *,
+    onnx: Path | str | None = None,
+    program: Path | str | None = None,
+    int8: bool = False,
+    against: Any = None,
+    count: int = 1_000,
+    which: str = "best",
+) -> Exported:
+    """Writes a run's generator (or a model) as files for other programs; see `augan.export.export_model`."""
+    model = run if isinstance(run, Model) else load_model(run, which=which)
+    return _export_model(model, onnx=onnx, program=program, int8=int8, against=against, count=count)
 
 
 def augment(
@@ -552,6 +577,7 @@ __all__ = [
     "Contest",
     "Diagnosis",
     "Evaluation",
+    "Exported",
     "Model",
     "Run",
     "Source",
@@ -559,6 +585,7 @@ __all__ = [
     "compare_runs",
     "doctor",
     "evaluate",
+    "export_model",
     "generate",
     "inspect",
     "load",

@@ -21,6 +21,7 @@ from augan.augment.twins import groups_of, twins_within
 from augan.augment.verdict import NOTHING_LEFT, Verdict, best_cheap, compare, judge, with_second_opinion
 from augan.core.errors import UserError
 from augan.core.files import write_json
+from augan.core.notebook import COLOURS, card
 from augan.data import Source, as_pictures, class_counts
 from augan.data import open as open_source
 from augan.data.tables import TableSource, frame_of, is_table, open_frame, source_of
@@ -63,6 +64,12 @@ class Lift:
                 }
             )
         return rows
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the verdict, and every arm's balanced accuracy."""
+        arms = {row["arm"]: f"{row['balanced_accuracy']:.1%}" for row in self.table()}
+        word = self.verdict.word
+        return card(word, arms, notes=(*self.verdict.reasons, *self.notes), colour=COLOURS.get(word))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -11,6 +11,7 @@ import numpy as np
 from augan.augment.heldout import SecondOpinion
 from augan.augment.statistics import Difference, difference, holm
 from augan.augment.study import CONTROL, Record
+from augan.core.notebook import COLOURS, card
 
 Word = Literal["HELPS", "NO EVIDENCE", "HURTS"]
 EXIT_CODES: dict[str, int] = {"HELPS": 0, "NO EVIDENCE": 3, "HURTS": 4}
@@ -53,6 +54,10 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the word, and why."""
+        return card(self.word, {}, notes=self.reasons, colour=COLOURS.get(self.word))
 
 
 def compare(record: Record, arm: str, other: str, measure: str = "balanced_accuracy") -> Difference:

@@ -17,13 +17,17 @@ from augan.core.config import from_dict
 from augan.core.devices import choose_device
 from augan.core.errors import UserError, unknown_name
 from augan.core.files import read_json
-from augan.core.item import ItemSpec
+from augan.core.item import ItemSpec, from_unit
+from augan.core.notebook import card
+from augan.core.pictures import sheet
 from augan.networks import NetworkConfig, build
 
 FORMAT = 1
 """Version of model.json."""
 LATENTS = 64
 """Latents are drawn in blocks of this size, one stream a block."""
+SHOWN = 16
+"""Samples that a notebook shows."""
 BLOCK_PIXELS = 64 * 32 * 32
 """Images are made in blocks of a fixed size that start at its multiples: the last bits of a convolution depend on how
 many images it is given, and image i is to be the same to the last bit however many are drawn. A block holds about so
@@ -38,10 +42,13 @@ class Model:
         item: what it generates (channels, height, width, class names, value range).
         conditional: whether a class can be asked for.
         hash: SHA-256 of its weights, 64 hexadecimal digits.
+        origin: the folder that it was loaded from, or None.
     """
 
-    def __init__(self, generator: nn.Module, item: ItemSpec, device: torch.device | str = "cpu") -> None:
-        self.device = torch.device(device)
+    def __init__(
+        self, generator: nn.Module, item: ItemSpec, device: torch.device | str = "cpu", origin: Path | None = None
+    ) -> None:
+        self.device, self.origin = torch.device(device), origin
         self.generator = generator.to(self.device).eval().requires_grad_(False)
         self.item = item
         self.latent_size = int(cast(Any, generator).latent_size)
@@ -180,14 +187,83 @@ class Model:
             "latent_size": self.latent_size,
         }
 
+    def _repr_html_(self) -> str:
+        """In a notebook: what it makes, and 16 samples."""
+        facts = {
+            "makes": " x ".join(map(str, self.item.stored_shape)),
+            "classes": ", ".join(self.item.class_names or ()) if self.conditional else None,
+            "parameters": sum(value.numel() for value in self.generator.state_dict().values()),
+            "from": self.origin,
+        }
+        picture = sheet(from_unit(self.sample(SHOWN)), SHOWN // 2) if self.item.kind == "image" else None
+        return card("augan model", facts, picture)
+
+    def save_pretrained(self, folder: Path | str, *, licence: str | None = None, name: str | None = None) -> Path:
+        """Writes config.json, model.safetensors, samples.png and a README.md with the facts about data and measures.
+
+        Args:
+            folder: must not exist.
+            licence: of the data that it was trained on, as the Hub calls it ("cc-by-4.0"); None is said to be unknown.
+            name: of the model in the README; None for the folder's.
+
+        Raises:
+            UserError: something is there.
+        """
+        from augan.checkpoint import hub  # which knows models
+
+        return hub.save(self, Path(folder), licence, name)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: Path | str,
+        *,
+        generator: nn.Module | None = None,
+        device: str = "cpu",
+        revision: str | None = None,
+        token: str | None = None,
+    ) -> Model:
+        """The model of a folder that `save_pretrained` wrote, or of a repository on the Hub ("somebody/model").
+
+        Only JSON and safetensors are read: nothing that lies in the folder is ever run.
+
+        Raises:
+            UserError: no such folder or repository name, damaged files, huggingface_hub is missing.
+            AuganError: the Hub does not give it.
+        """
+        from augan.checkpoint import hub  # which knows models
+
+        return load_model(hub.fetched(source, revision, token), generator=generator, device=device)
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        licence: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+        revision: str | None = None,
+        message: str = "Model by augan",
+    ) -> str:
+        """Uploads what `save_pretrained` writes to a repository on the Hub, made if need be; the commit's address.
+
+        Raises:
+            UserError: huggingface_hub is missing.
+            AuganError: the Hub does not take it.
+        """
+        from augan.checkpoint import hub  # which knows models
+
+        options = {"private": private, "token": token, "revision": revision, "message": message}
+        return hub.push(self, repository, licence=licence, **options)  # type: ignore[arg-type]
+
 
 def find_checkpoint(path: Path, which: str = "best") -> Path:
-    """The checkpoint folder that `path` (a run or a checkpoint) stands for.
+    """The checkpoint folder that `path` (a run, a checkpoint, or what `save_pretrained` wrote) stands for.
 
     Raises:
         UserError: there is none.
     """
-    if (path / "model.json").exists():
+    if (path / "model.json").exists() or (path / "model.safetensors").exists():
         return path
     if not path.exists():
         raise UserError(f"{path} does not exist. `augan runs` lists the runs in a folder.")
@@ -227,16 +303,18 @@ def load_model(
         generator.load_state_dict(read_tensors(checkpoint / "model.safetensors"))
     except RuntimeError as error:
         raise UserError(f"{checkpoint}/model.safetensors does not fit the generator: {error}") from error
-    return model_of(generator, item, choose_device(device))
+    return model_of(generator, item, choose_device(device), checkpoint)
 
 
-def model_of(generator: nn.Module, item: ItemSpec, device: torch.device | str = "cpu") -> Model:
+def model_of(
+    generator: nn.Module, item: ItemSpec, device: torch.device | str = "cpu", origin: Path | None = None
+) -> Model:
     """The model of a generator, of the class for what it makes."""
     if item.kind == "table":
         from augan.checkpoint.tables import TableModel
 
-        return TableModel(generator, item, device)
-    return Model(generator, item, device)
+        return TableModel(generator, item, device, origin)
+    return Model(generator, item, device, origin)
 
 
 def load_item(checkpoint: Path) -> ItemSpec:
@@ -246,7 +324,9 @@ def load_item(checkpoint: Path) -> ItemSpec:
 
 def _read_contract(checkpoint: Path) -> tuple[ItemSpec, dict[str, Any] | None]:
     """The item and the networks' configuration of model.json."""
-    contract = read_json(checkpoint / "model.json")
+    path = checkpoint / "model.json"
+    path = path if path.exists() else checkpoint / "config.json"  # of `save_pretrained`
+    contract = read_json(path)
     try:
         if contract.get("kind", "image") != "image":
             raise UserError(
@@ -258,4 +338,4 @@ def _read_contract(checkpoint: Path) -> tuple[ItemSpec, dict[str, Any] | None]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{checkpoint}/model.json is damaged ({error!r}). Take another checkpoint.") from error
+        raise UserError(f"{path} is damaged ({error!r}). Take another checkpoint.") from error

@@ -19,6 +19,7 @@ from augan.checkpoint.model import Model, load_model
 from augan.checkpoint.store import CheckpointStore
 from augan.core.errors import UserError
 from augan.core.files import read_json
+from augan.core.notebook import card
 
 
 class Run:
@@ -84,6 +85,21 @@ class Run:
         except (UserError, AttributeError, KeyError, TypeError, ValueError):
             unknown = {"data": "", "recipe": "", "images_seen": 0, "state": "damaged", "quality": None}
             return {"run": str(self.path), **unknown}
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the line of `augan runs`, and the newest sheet of samples."""
+        found = self.summary()
+        quality = found["quality"] or {}
+        facts = {
+            "data": found["data"],
+            "recipe": found["recipe"],
+            "images seen": found["images_seen"],
+            "state": found["state"],
+            "Fréchet distance": quality.get("frechet"),
+            "label agreement": quality.get("agreement"),
+        }
+        sheets = sorted((self.path / "samples").glob("*.png"))
+        return card(f"augan run {self.path}", facts, sheets[-1] if sheets else None)
 
     def _summary(self) -> dict[str, Any]:
         last = self.store.last()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,10 @@ class TableModel(Model):
     training (arXiv:1907.00503, section 4.3).
     """
 
-    def __init__(self, generator: nn.Module, item: ItemSpec, device: torch.device | str = "cpu") -> None:
-        super().__init__(generator, item, device)
+    def __init__(
+        self, generator: nn.Module, item: ItemSpec, device: torch.device | str = "cpu", origin: Path | None = None
+    ) -> None:
+        super().__init__(generator, item, device, origin)
         self._chances = _chances(self.spec)
         self._names = _names(self.spec)
 

@@ -14,12 +14,14 @@ from augan.cli.augmentation import augment, lift
 from augan.cli.comparing import compare
 from augan.cli.errors import AuganGroup
 from augan.cli.explanation import edit, explain, invert
+from augan.cli.exporting import export
 from augan.cli.options import (
     Data,
     Device,
     Json,
     Kind,
     Label,
+    Log,
     Quiet,
     RunArgument,
     Seed,
@@ -27,8 +29,10 @@ from augan.cli.options import (
     Size,
     Strict,
     examples,
+    logged,
 )
 from augan.cli.options import console as make_console
+from augan.cli.starting import init
 from augan.cli.translation import translate_app
 from augan.cli.vocoder import vocoder_app
 from augan.core.errors import UserError
@@ -37,7 +41,6 @@ app = typer.Typer(
     cls=AuganGroup,
     help="From a folder of images to a trained GAN and a bigger, balanced data set.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     epilog="Start with: augan demo",
@@ -72,10 +75,21 @@ def main_options(
         "augan train photos/ --out runs/mine --resume --minutes 60",
         "augan train table.csv --label outcome --out runs/rows",
         "augan train sentences.txt --recipe scratchgan --out runs/words",
+        "augan train --config augan.toml",
     )
 )
 def train(
-    data: Data,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            help="A folder of images, a .zip of one, .npy, .npz, Parquet or .tar; or as --config says.",
+            show_default=False,
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Settings as `augan init` writes them; options win.", show_default="none"),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/NAME-N")] = None,
     minutes: Annotated[float | None, typer.Option(help="Time budget.", show_default="5")] = None,
     images: Annotated[int | None, typer.Option(help="Budget in real images shown, instead of time.")] = None,
@@ -94,6 +108,7 @@ def train(
     ] = None,
     kind: Kind = None,
     label: Label = None,
+    log: Log = None,
     device: Device = "auto",
     strict: Strict = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings, and stop.")] = False,
@@ -104,11 +119,22 @@ def train(
     from augan import api, text
     from augan.cli.console import print_json, quality_table, say
     from augan.core.config import to_dict
+    from augan.core.errors import UserError
     from augan.core.world import join
+    from augan.recipes import Wishes, read_wishes
     from augan.training import ConsoleObserver
 
-    changes = settings or []
-    if dry_run and text.is_text(data, kind):
+    wishes = Wishes() if config is None else read_wishes(config)
+    data = data or wishes.data
+    if data is None:
+        raise UserError("Missing argument DATA: say what to train on. `augan train --help` lists what there is.")
+    if minutes is None and images is None:
+        minutes, images = wishes.minutes, wishes.images
+    recipe = wishes.recipe or recipe if recipe == "auto" else recipe
+    seed = seed or wishes.seed or 0
+    given = {"data.size": size, "data.kind": kind, "data.strict": strict, "training.device": device != "auto"}
+    changes = [*wishes.without(*(key for key, value in given.items() if value)), *logged(settings, log)]
+    if dry_run and text.is_text(data, "table" if label else kind):
         if resume:
             chosen = text.resolve_resumed(out or "", minutes, images, changes, device)
         else:
@@ -121,7 +147,7 @@ def train(
         print_json(to_dict(api.resolve_resumed(data, out, minutes, images, changes, device)[1]))
         return
     if dry_run:
-        config = api.resolve(
+        resolved = api.resolve(
             data,
             minutes=minutes,
             images=images,
@@ -135,7 +161,7 @@ def train(
             kind=kind,
             label=label,
         )[1]
-        print_json(to_dict(config))
+        print_json(to_dict(resolved))
         return
     console = make_console()
     world = join()
@@ -164,7 +190,6 @@ def train(
     quality = run.quality()
     if quality is not None:
         console.print(quality_table(quality))
-    ending = ".txt" if text.is_text_run(run.path) else ".png"
     say(console, f"\nThe run is in [bold]{escape(str(run.path))}[/bold]. Next:")
     endings = {"table": "csv", "text": "txt"}
     ending = endings.get(run.data["item"].get("kind", "image"), "png")
@@ -444,6 +469,14 @@ app.command(
     )
 )(edit)
 app.add_typer(vocoder_app, name="vocoder")
+app.command(epilog=examples("augan init photos/", "augan init --out mine.toml"))(init)
+app.command(
+    epilog=examples(
+        "augan export runs/mine --onnx model.onnx",
+        "augan export runs/mine --onnx model.onnx --int8 --against photos/",
+        "augan export runs/mine --program model.pt2 --json",
+    )
+)(export)
 
 
 @app.command(epilog=examples("augan runs", "augan runs experiments/ --json"))
@@ -452,7 +485,8 @@ def runs(folder: Annotated[Path, typer.Argument(help="Where to look.")] = Path("
     from augan.checkpoint import find_runs
     from augan.cli.console import print_json, runs_table
 
-    found: list[dict[str, Any]] = [run.summary() for run in find_runs(folder)]
+    first = folder == Path("runs") and not folder.exists()  # nobody has trained here yet
+    found: list[dict[str, Any]] = [] if first else [run.summary() for run in find_runs(folder)]
     if json:
         print_json(found)
     else:

@@ -17,6 +17,7 @@ from augan.apply import Contest, Diagnosis, describe_measure
 from augan.augment import Lift
 from augan.core.files import to_json
 from augan.data import DataReport
+from augan.export import Exported
 from augan.metrics import Estimate, Evaluation, Quality, TableEvaluation
 from augan.recipes import Demo
 from augan.text import TextEvaluation
@@ -381,10 +382,28 @@ def _plain(value: Any) -> str:
     return f"{value:,.3g}" if isinstance(value, float) else str(value)
 
 
+def show_export(console: Console, found: Exported) -> None:
+    """What was written, beside PyTorch."""
+    measured = found.measured_images is not None
+    table = Table(Column("form", no_wrap=True), show_edge=False, pad_edge=False)
+    for name in ("MB", "images/s", "largest difference", "mean, of 255", *(["Fréchet"] if measured else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    for form in found.forms:
+        apart = ["", ""] if form.path is None else [f"{form.largest_difference:.1e}", f"{form.mean_levels:.2f}"]
+        distance = [] if not measured else ["" if form.frechet is None else f"{form.frechet:.2f}"]
+        table.add_row(form.name, f"{form.size_bytes / 1e6:.1f}", f"{form.images_per_sec:,.0f}", *apart, *distance)
+    table.caption = f"on a processor, {found.threads} {'thread' if found.threads == 1 else 'threads'}"
+    table.caption_justify = "left"
+    console.print(table)
+    for form in found.forms:
+        if form.path is not None:
+            say(console, f"{form.name} in [bold]{escape(form.path)}[/bold]")
+
+
 def runs_table(console: Console, found: list[dict[str, Any]], folder: Path) -> None:
     """What `augan runs` says."""
     if not found:
-        say(console, f"No runs in {escape(str(folder))}.")
+        say(console, f"No runs in {escape(str(folder))} yet. Start with: augan demo, or augan train PHOTOS")
         return
     table = Table(Column("run", overflow="fold"), "data", "recipe", "images", "state", "Fréchet", "agreement")
     table.show_edge = table.pad_edge = False

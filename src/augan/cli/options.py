@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,10 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Log = Annotated[
+    list[str] | None,
+    typer.Option("--log", metavar="NAME", help="Also log to tensorboard, wandb or mlflow; may be repeated."),
+]
 Folds = Annotated[int, typer.Option(min=2, help="Parts of the data, each of which is the test set once.")]
 Steps = Annotated[int, typer.Option(min=1, help="Steps of the classifier, the same for every arm.")]
 Flip = Annotated[bool, typer.Option("--flip", help="Mirrored images keep their label.")]
@@ -42,6 +47,12 @@ Groups = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A line an item (.txt) or .npy: items of a group stay on one side of a test."),
 ]
+
+
+def logged(settings: list[str] | None, log: list[str] | None) -> list[str]:
+    """The settings of --set, with the loggers of --log among them."""
+    return [*(settings or []), *([f"training.log={json.dumps(log)}"] if log else [])]
+
 
 EXAMPLES = "[bold]Examples[/bold]\n\n"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
+import re
 import typing
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -83,6 +85,17 @@ def _check_key(kind: Any, name: str, path: str) -> None:
     names = [field.name for field in dataclasses.fields(kind)]
     if name not in names:
         raise unknown_name(f"setting in '{path}':", name, names)
+
+
+def meanings(kind: Any) -> dict[str, str]:
+    """The meaning of each field of a configuration class, from its docstring's section `Attributes:`."""
+    section = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
+    found: dict[str, str] = {}
+    for entry in re.split(r"\n    (?=\S)", "\n" + section.rstrip()):
+        names, _, text = entry.strip().partition(": ")
+        for name in names.split(", "):
+            found[name] = " ".join(text.split())
+    return found
 
 
 def _one_line(kind: Any, error: ValidationError) -> UserError:

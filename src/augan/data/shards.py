@@ -29,6 +29,7 @@ from augan.data.feed import LARGEST_POOL
 from augan.data.labels import encode_labels
 from augan.data.listing import arrange, is_junk
 from augan.data.policy import KINDS, Plan, Survey, convert, make_plan
+from augan.data.source import ShownInNotebooks
 
 REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
 PROBED = 256
@@ -230,7 +231,7 @@ def _arranged(text: str, paths: tuple[str, ...], rows: Sequence[Sequence[Any]], 
     )
 
 
-class ShardSource:
+class ShardSource(ShownInNotebooks):
     """Images of tar files, read and decoded as they are asked for: nothing of them is kept on disk.
 
     Sizes, channels and values are decided by 256 images spread over the set; an image that does not fit is converted as

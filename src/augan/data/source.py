@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int16, Integer, UInt8
@@ -13,7 +13,11 @@ from jaxtyping import Int16, Integer, UInt8
 from augan.core.errors import UserError
 from augan.core.files import release_pages
 from augan.core.item import ItemSpec
+from augan.core.notebook import card
+from augan.core.pictures import sheet
 
+SHOWN = 16
+"""Images that a notebook shows."""
 Layout = Literal["folder", "flat-folder", "zip", "flat-zip", "npy", "npz", "parquet", "tar", "dataset", "array"]
 
 
@@ -86,8 +90,24 @@ class Source(Protocol):
         ...
 
 
+class ShownInNotebooks:
+    """What every source of augan shows of itself: facts, notes, and images spread over it."""
+
+    def _repr_html_(self) -> str:
+        source = cast(Source, self)
+        counts = class_counts(source)
+        facts = {
+            "items": len(source),
+            "size": " x ".join(map(str, source.item.stored_shape)),
+            "classes": ", ".join(f"{name} ({count:,})" for name, count in counts.items()) or None,
+        }
+        spread = np.linspace(0, len(source) - 1, min(SHOWN, len(source))).astype(np.int64)
+        drawn = sheet(source.items(spread), SHOWN // 2) if source.item.kind == "image" and len(source) else None
+        return card(f"augan data: {source.name}", facts, drawn, source.notes)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ArraySource:
+class ArraySource(ShownInNotebooks):
     """A source over a (memory-mapped) array. `rows` picks and orders its items; None takes all."""
 
     array: UInt8[np.ndarray, "m *grid c"] | Int16[np.ndarray, "m *grid c"] = field(repr=False)
@@ -111,7 +131,7 @@ class ArraySource:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SubsetSource:
+class SubsetSource(ShownInNotebooks):
     """Some items of any other source, in a chosen order."""
 
     parent: Source

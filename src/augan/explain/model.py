@@ -24,7 +24,7 @@ class OpenModel(Model):
     @classmethod
     def of(cls, model: Model) -> OpenModel:
         """The same generator."""
-        return cls(model.generator, model.item, model.device)
+        return cls(model.generator, model.item, model.device, model.origin)
 
     def invert(
         self,

@@ -162,7 +162,7 @@ class StyleGenerator(nn.Module):
         self, latents: Float[Tensor, "b d"], labels: Int64[Tensor, " b"] | None = None
     ) -> Float[Tensor, "b c h w"]:
         style = self.mapping(latents, labels)
-        maps = self.constant.expand(len(latents), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        maps = self.constant.expand(latents.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         maps = self.first(maps, style)
         image = self.images[0](maps, style)
         for stage, to_image in zip(self.stages, list(self.images)[1:], strict=True):

@@ -3,7 +3,8 @@ border.
 
 On processors both are computed in float32 and by the library's two fast routines, the forward pass of a strided
 convolution and its input's gradient: others of its routines for single channels, and for bfloat16, are ten to a hundred
-times slower (docs/experiments.md).
+times slower (docs/experiments.md). Under `torch.export` (and `torch.compile`) both are plain convolutions, which other
+runtimes know.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ class Downsample(nn.Module):
     """(b, c, h, w) -> (b, c, h/2, w/2)."""
 
     def forward(self, maps: Maps) -> Resampled:
+        if torch.compiler.is_compiling():
+            return F.conv2d(maps, _kernel(maps, 1.0), stride=2, padding=1, groups=maps.shape[1])
         return _like(maps, _Halve.apply(_exact(maps), 1.0))
 
 
@@ -30,6 +33,8 @@ class Upsample(nn.Module):
     """(b, c, h, w) -> (b, c, 2h, 2w); the filter's gain is 4, so that a constant stays what it is inside."""
 
     def forward(self, maps: Maps) -> Resampled:
+        if torch.compiler.is_compiling():
+            return F.conv_transpose2d(maps, _kernel(maps, 4.0), stride=2, padding=1, groups=maps.shape[1])
         return _like(maps, _Double.apply(_exact(maps), 4.0))
 
 

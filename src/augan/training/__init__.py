@@ -7,6 +7,7 @@ from augan.training.loop import Trainer
 from augan.training.observer import Observer, Progress
 from augan.training.quality import QualityMeter
 from augan.training.signals import stop_signals
+from augan.training.sinks import Sink
 
 __all__ = [
     "ConsoleObserver",
@@ -16,6 +17,7 @@ __all__ = [
     "Progress",
     "QualityMeter",
     "RunConfig",
+    "Sink",
     "Trainer",
     "TrainingConfig",
     "stop_signals",

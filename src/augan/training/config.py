@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from augan.core.config import STRICT
-from augan.core.errors import UserError
+from augan.core.errors import UserError, unknown_name
 from augan.data import Cutting
 from augan.game.config import GameConfig
 from augan.networks import NetworkConfig
@@ -64,6 +64,10 @@ class DataConfig:
         return Cutting(frames=self.frames, frames_per_sec=self.frames_per_sec, step=self.step)
 
 
+LOGGERS = ("tensorboard", "wandb", "mlflow")
+"""What training.log may name; `augan.training.sinks` makes them."""
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainingConfig:
     """How long and how fast to train.
@@ -86,6 +90,7 @@ class TrainingConfig:
         precision: bf16 or fp32; auto on a processor times both, and the run's config.json holds which one it was.
         device: auto, cpu, cuda or mps.
         threads: of the processor; null follows what other processes leave free.
+        log: loggers beside metrics.jsonl, as with --log: tensorboard, wandb, mlflow.
     """
 
     minutes: float | None = Field(default=None, gt=0)
@@ -107,10 +112,14 @@ class TrainingConfig:
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: str = "auto"
     threads: int | None = Field(default=None, ge=1)
+    log: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.images is None):
             raise UserError("Give a budget: either training.minutes or training.images, and not both.")
+        for name in self.log:
+            if name not in LOGGERS:
+                raise unknown_name("logger", name, LOGGERS)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

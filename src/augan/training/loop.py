@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from augan.training.plan import Plan
 from augan.training.quality import QualityMeter, divide, held_out_gap, meter_of
 from augan.training.rescue import GoneWrong, gentler, trouble
 from augan.training.signals import stop_signals
+from augan.training.sinks import Sink, Sinks, open_sinks
 from augan.training.start import start_from_another, with_precision
 from augan.training.state import Saved, State, step_share
 from augan.training.step import Table, play_round
@@ -63,9 +64,12 @@ class Trainer:
         should_stop: Callable[[], bool] = lambda: False,
         world: World | None = None,
         clock: Callable[[], float] = time.monotonic,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         """`world`: the processes that train together (`augan.core.world.join()`); all make the same Trainer. `clock`
         gives the seconds of a time budget; `time.process_time` makes it one of processor time.
+
+        `sinks`: loggers of the user's own, beside those of training.log.
 
         Raises UserError for settings that do not fit together or the data.
         """
@@ -77,6 +81,8 @@ class Trainer:
         self.own_generator = generator is not None
         self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder)
         training = config.training
+        own = open_sinks(training.log, sinks) if self.world.first else []
+        self.sinks = Sinks(own, self.observer.act)
         self.share = self.world.share(training.batch)
         if self.share % config.networks.pack:
             raise UserError(
@@ -142,6 +148,7 @@ class Trainer:
             state = "interrupted"
             raise
         finally:
+            self.sinks.each("end", state)
             self.observer.end(state)
         return run
 
@@ -172,6 +179,7 @@ class Trainer:
         self._initial = Saved.of(self.state, "the start")
         self._open_folder(resume)
         self.observer.begin(self.folder, [*self._summary(), *warm])
+        self.sinks.each("begin", self.folder, self.config, self.state.counters.images_seen)
         self._prepare_measures()
         loader = Loader(
             self.source,
@@ -405,6 +413,7 @@ class Trainer:
         """The diversity, the best distance so far, how many measures ago that was, and what is wrong."""
         counters = self.state.counters
         path = self.journal.sheet(self.model, counters.images_seen)
+        self.sinks.each("sheet", counters.images_seen, path)
         quality, wrong = None, None
         if self._meter is not None:
             quality = self._meter.measure(self.model, max(LEAST_IMAGES, self.config.training.measure_images))
@@ -498,7 +507,9 @@ class Trainer:
         if self.world.first:
             counters = self.state.counters
             elapsed = round(counters.elapsed_sec, 3)
-            self.journal.add({"images_seen": counters.images_seen, "elapsed_sec": elapsed, **row})
+            line = {"images_seen": counters.images_seen, "elapsed_sec": elapsed, **row}
+            self.journal.add(line)
+            self.sinks.each("add", line)
 
     def _finish(self) -> Run:
         counters = self.state.counters
