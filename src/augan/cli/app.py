@@ -26,6 +26,7 @@ from augan.cli.options import (
     examples,
 )
 from augan.cli.options import console as make_console
+from augan.cli.studio import studio
 from augan.cli.translation import translate_app
 
 app = typer.Typer(
@@ -335,6 +336,7 @@ def doctor(
 
 app.command(epilog=examples("augan lift photos/ --minutes 2", "augan lift photos/ --cells study/ --json"))(lift)
 app.add_typer(translate_app, name="translate")
+app.command(epilog=examples("augan studio", "augan studio experiments/ --port 0 --no-browser"))(studio)
 
 
 @app.command(epilog=examples("augan runs", "augan runs experiments/ --json"))
