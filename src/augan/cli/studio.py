@@ -31,8 +31,8 @@ def studio(
 
     place = Workspace(runs, workspace or Path())
     require("starlette", "studio", "The studio")
+    from augan.studio.answers import Studio
     from augan.studio.serve import serve
-    from augan.studio.server import Studio
 
     screen = make_console()
 

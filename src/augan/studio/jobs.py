@@ -306,7 +306,7 @@ def elapsed_sec(run: Run) -> float:
     """Seconds that a run has been trained."""
     result = run.result()
     if result is not None:
-        return float(result.get("training_sec") or 0)
+        return float(result.get("elapsed_sec") or result.get("training_sec") or 0)  # as GANs, as translations
     last = run.store.last()
     if last is None:
         return 0.0

@@ -101,8 +101,15 @@ def directions_of(config: Mapping[str, Any], kind: str) -> list[str]:
 
 
 def findings(run: Run) -> list[dict[str, str]]:
-    """What ails it, as `augan doctor` has it."""
-    return [{"cause": one.cause, "evidence": one.evidence, "advice": one.advice} for one in diagnose_run(run).findings]
+    """What ails it, as `augan doctor` has it; looked for anew only where its log has changed."""
+    status = (run.path / "metrics.jsonl").stat()
+    return list(_findings(run.path, status.st_mtime_ns, status.st_size))
+
+
+@functools.lru_cache(maxsize=64)
+def _findings(path: Path, changed_ns: int, size: int) -> tuple[dict[str, str], ...]:
+    found = diagnose_run(path).findings
+    return tuple({"cause": one.cause, "evidence": one.evidence, "advice": one.advice} for one in found)
 
 
 # ---------------------------------------------------------------------- rows of metrics.jsonl
@@ -169,7 +176,7 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def translation_curves(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Losses of a translation, and its measures beside leaving the input as it is."""
-    names = sorted({key for row in rows for key in row if key.startswith("loss_")})
+    names = dict.fromkeys(key for row in rows for key in row if key not in NO_LOSS)
     measures = [
         {"images_seen": row["images_seen"]}
         | {f"{name} {side}": row["translation"][side][name] for side in ("model", "identity") for name in MEASURED}
@@ -183,6 +190,7 @@ def translation_curves(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     ]
 
 
+NO_LOSS = ("images_seen", "images_per_sec", "elapsed_sec", "threads", "translation", "act")
 MEASURED = {
     "l1": "Difference from the target: lower is better",
     "frechet": "Distance to the target side: lower is better",

@@ -16,7 +16,7 @@ def serve(studio: Any, port: int, share: bool, tell: Callable[[str], None]) -> l
     """Serves until it is interrupted; returns the names of the trainings that were saved and paused then.
 
     Args:
-        studio: an `augan.studio.server.Studio`.
+        studio: an `augan.studio.answers.Studio`.
         port: 0 takes any that is free.
         share: also answer other machines of the network; otherwise this one alone.
         tell: is told the address of the page once it can be opened.

@@ -45,16 +45,16 @@ export function chart({ title, lines }) {
   }
   for (const mark of ticks(left, right, 4)) svg.append(s("text", { x: x(mark), y: HEIGHT - 5, "text-anchor": mark === left ? "start" : mark > right * 0.97 ? "end" : "middle" }, mark === 0 ? "0 images" : human(mark)));
   lines.forEach((line, index) => {
-    const path = line.points.map((point, i) => `${i ? "L" : "M"}${x(point[0]).toFixed(1)} ${y(point[1]).toFixed(1)}`).join("");
-    svg.append(s("path", { class: `l${index}`, d: path }));
-    if (line.points.length < 30) for (const point of line.points) svg.append(s("circle", { class: `l${index}`, cx: x(point[0]), cy: y(point[1]), r: 2.5 }));
+    const path = line.points.map((point, i) => `${i && point[0] >= line.points[i - 1][0] ? "L" : "M"}${x(point[0]).toFixed(1)} ${y(point[1]).toFixed(1)}`).join("");
+    svg.append(s("path", { class: `l${index % 4}`, d: path }));
+    if (line.points.length < 30) for (const point of line.points) svg.append(s("circle", { class: `l${index % 4}`, cx: x(point[0]), cy: y(point[1]), r: 2.5 }));
   });
   const cross = s("line", { class: "cross", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
   svg.append(cross);
   const show = (at) => {
     legend.replaceChildren(...lines.map((line, index) => {
       const point = at === null ? line.points.at(-1) : line.points.reduce((best, one) => (Math.abs(one[0] - at) < Math.abs(best[0] - at) ? one : best));
-      return h("span", {}, h("i", { className: `k${index}` }), `${line.label} ${short(point[1])}`);
+      return h("span", {}, h("i", { className: `k${index % 4}` }), `${line.label} ${short(point[1])}`);
     }));
   };
   svg.addEventListener("pointermove", (event) => {

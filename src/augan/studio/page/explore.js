@@ -15,7 +15,7 @@ export function exploreTab(place, run) {
   const big = h("img", { className: "big", alt: "The chosen sample, moved" });
   const toward = h("input", { type: "number", min: 0, step: 1, value: 1 });
   const share = slider("how far", { min: 0, max: 1, step: 0.02, value: 0 }, (value) => `${Math.round(value * 100)} %`);
-  const sliders = h("div", { className: "form" });
+  const sliders = h("div", { className: "sliders" });
   const named = h("p", { className: "soft" });
 
   const classOf = (index) => label.value || (run.classes.length ? run.classes[index % run.classes.length] : "");
@@ -65,15 +65,16 @@ export function exploreTab(place, run) {
 function walkPanel(run, base, label) {
   const points = slider("Points", { min: 2, max: 16, step: 1, value: 5 });
   const form = h("select", { "aria-label": "Form" }, h("option", { value: "gif" }, "GIF"), h("option", { value: "mp4" }, "MP4"));
-  const shown = h("div");
+  const shown = h("div", { className: "panel", hidden: true });
   const make = h("button", { type: "button", className: "main", onclick: () => trying(async () => {
     const query = { ...base(), class: label.value, points: points.input.value, form: form.value };
     const url = URL.createObjectURL(await get("walk", query));
     const film = form.value === "mp4" ? h("video", { className: "whole", src: url, controls: true, loop: true, autoplay: true, muted: true }) : h("img", { className: "whole walk", src: url, alt: "An interpolation" });
+    shown.hidden = false;
     shown.replaceChildren(film, h("p", {}, h("a", { href: url, download: `${run.name.replaceAll("/", "-")}-walk.${form.value}` }, "Download")));
     toast("The interpolation is there.");
   }, make) }, "Make");
-  return h("div", { className: "two" }, h("div", { className: "panel form" }, h("h2", {}, "Interpolation"), points.field, h("label", {}, "Form", form), h("div", {}, make)), h("div", { className: "panel" }, shown));
+  return h("div", { className: "two" }, h("div", { className: "panel form" }, h("h2", {}, "Interpolation"), points.field, h("label", {}, "Form", form), h("div", {}, make)), shown);
 }
 
 export { address };

@@ -30,7 +30,7 @@ function clock(mine) {
 async function route() {
   const mine = ++turn;
   const [page, name, tab] = location.hash.replace(/^#\//, "").split("/").map(decodeURIComponent);
-  for (const link of document.querySelectorAll("[data-nav]")) link.toggleAttribute("aria-current", link.dataset.nav === (page || "runs"));
+  for (const link of document.querySelectorAll("[data-nav]")) if (link.dataset.nav === (page || "runs")) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   document.title = [name, page === "new" ? "New run" : "", "augan studio"].filter(Boolean).join(" · ");
   const place = h("div");
   main.replaceChildren(place);

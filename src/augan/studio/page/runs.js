@@ -25,7 +25,7 @@ function card(run, refresh) {
     h("div", { className: "sheet" }, run.sheet ? h("img", { src: address("sheet", { run: run.name, name: run.sheet }), alt: `Newest samples of ${run.name}` }) : "no samples yet"),
     h("div", { className: "body" },
       h("div", { className: "row" }, h("span", { className: "title" }, run.name), stateBadge(run.state)),
-      h("div", { className: "row facts" }, h("span", {}, [run.data, run.recipe].filter(Boolean).join(" · ")), healthBadge(run.health)),
+      h("div", { className: "row facts" }, h("span", {}, [run.data, run.recipe].filter(Boolean).join(" · ")), run.state !== "training" && run.ails?.length ? h("span", { className: "badge warn" }, run.ails[0]) : healthBadge(run.health)),
       progress(run), spark(run.spark), h("div", { className: "facts" }, facts.join(" · "))));
 }
 
