@@ -18,7 +18,7 @@ import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -109,7 +109,7 @@ class Gate:
         studio, given = self.studio, request.query_params.get("key")
         cookie = f"augan-studio-{request.url.port or 80}"
         if request.url.path == "/" and given is not None and _same(given, studio.key):
-            response = RedirectResponse("/", 303)
+            response = _page(studio, request)  # a redirect would come without the cookie, from a link in a page
             response.set_cookie(cookie, studio.key, httponly=True, samesite="strict", path="/")
             return response
         if not _same(request.cookies.get(cookie, ""), studio.key):

@@ -67,5 +67,6 @@ document.addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+if (location.search) history.replaceState(null, "", `/${location.hash}`); // the key is a cookie now
 window.addEventListener("hashchange", route);
 route();
