@@ -149,7 +149,7 @@ def test_a_run_is_shown_in_full(home: Workspace, tiny_run: augan.Run) -> None:
         "tiny",
         "finished",
         "image",
-        ["high", "low", "middle"],
+        ["high", "middle", "low"],
     )
     assert page["fraction"] == 1
     assert page["quality"] == tiny_run.quality()

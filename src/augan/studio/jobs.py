@@ -154,7 +154,7 @@ class JobBoard:
         """
         with self._lock:
             run = self.workspace.run(name)
-            if self.alive(name) or _written_lately(run):
+            if self.alive(name) or (self._record(name) is None and _written_lately(run)):
                 raise UserError(f"'{name}' is being trained already.")
             base = self._sources(name, run)
             command = [*base, "--out", str(run.path), "--resume"]
