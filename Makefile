@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-augment bench-translate bench-scaling stress clean
+.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-augment bench-translate bench-scaling bench-firstrun screenshots stress clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -74,6 +74,12 @@ bench-translate: $(VENV)/.dev  ## Measure translations beside the input as it is
 bench-scaling: $(VENV)/.dev  ## Measure two processes beside one, and memory; reckon larger machines
 	$(BIN)/python -m bench.scaling
 	$(BIN)/python -m bench.memory
+
+bench-firstrun: $(VENV)/.dev  ## Time a new user's path from a clone to samples of 300 images
+	$(BIN)/python -m bench.firstrun
+
+screenshots: $(VENV)/.dev  ## Write the pictures of the studio in docs/images: trains for minutes, needs Chromium
+	AUGAN_SCREENSHOTS=docs/images $(BIN)/python -m pytest -n 0 -q tests/studio/test_studio_browser.py -k train_explore
 
 stress: $(VENV)/.dev  ## How often short runs go wrong, beside rivals: hours, goes on where it stopped
 	$(BIN)/python -m bench.kills
