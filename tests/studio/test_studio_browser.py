@@ -39,7 +39,7 @@ from augan.studio.server import make_app  # noqa: E402
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM = next((path for path in map(shutil.which, NAMES) if path), None)
 SHOTS = os.environ.get("AUGAN_SCREENSHOTS")
-PATIENCE_MS = 120_000
+PATIENCE_MS = 120_000 if not SHOTS else 600_000
 ALONE = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 SETTINGS = "\n".join([*TINY, "training.measure_images=0"])
 
@@ -126,7 +126,7 @@ def trains(found: Studio, page: Any) -> str:
     page.get_by_label("Upload a folder").set_input_files(found.workspace.root / "digits")
     until(page, "document.querySelector('[name=data]').value.startsWith('uploads/digits')")
     name = page.locator("[name=name]").input_value()
-    page.locator("[name=minutes]").fill("30" if not SHOTS else "1.5")
+    page.locator("[name=minutes]").fill("30" if not SHOTS else "4")
     page.locator("summary").click()
     page.locator("[name=settings]").fill(SETTINGS if not SHOTS else "")
     page.get_by_role("button", name="Start training").click()

@@ -39,7 +39,7 @@ export const healthBadge = (word) => (word ? h("span", { className: `badge ${HEA
 
 // A labelled slider that shows its value.
 export function slider(label, props, show = (value) => value) {
-  const output = h("output", {}, show(props.value));
+  const output = h("span", { className: "value", "aria-hidden": "true" }, show(props.value)); // an <output> would take the label
   const input = h("input", { type: "range", ...props });
   input.addEventListener("input", () => { output.textContent = show(input.value); });
   return { input, field: h("label", {}, label, output, input), reset(value) { input.value = value; output.textContent = show(value); } };
