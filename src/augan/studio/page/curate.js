@@ -20,16 +20,23 @@ export function curateTab(place, run) {
   const wordOf = (index) => state.decisions[state.name]?.[index] ?? "";
   const paint = () => {
     for (const one of grid.children) { const word = wordOf(one.dataset.index); one.dataset.word = word; one.setAttribute("aria-label", `Image ${one.dataset.index}, ${{ accept: "accepted", reject: "rejected" }[word] ?? "undecided"}`); }
-    chips.replaceChildren(...names.map((name) => h("button", { type: "button", "aria-pressed": name === state.name, onclick: () => { state.name = name; state.first = 0; draw(); } }, name || "all", " ", h("b", {}, `✓ ${state.counts[name]?.accept ?? 0}  ✕ ${state.counts[name]?.reject ?? 0}`))));
+    chips.replaceChildren(...names.map((name) => h("button", { type: "button", "aria-pressed": name === state.name, onclick: () => { state.name = name; state.first = 0; grid.replaceChildren(); draw(); } }, name || "all", " ", h("b", {}, `✓ ${state.counts[name]?.accept ?? 0}  ✕ ${state.counts[name]?.reject ?? 0}`))));
     if (names.length === 1) chips.firstChild.disabled = true;
   };
   const take = (found) => { state.decisions = found.decisions; state.counts = found.counts; paint(); };
-  const decide = (changes) => trying(async () => {
-    const own = (state.decisions[state.name] ??= {});
-    for (const [index, word] of Object.entries(changes)) own[index] = word; // shown at once, told in the same breath
+  // Shown at once, and told one after another: a decision that is taken back must not overtake what it takes back.
+  let line = Promise.resolve(), waiting = 0;
+  const decide = (changes) => {
+    const own = (state.decisions[state.name] ??= {}), wish = { ...base(), class: state.name, changes };
+    for (const [index, word] of Object.entries(changes)) own[index] = word;
     paint();
-    take(await post("decide", { ...base(), class: state.name, changes }));
-  });
+    waiting += 1;
+    line = line.then(() => trying(async () => {
+      const found = await post("decide", wish).finally(() => { waiting -= 1; });
+      if (!waiting) take(found);
+    }));
+    return line;
+  };
   const draw = latest(() => trying(async () => {
     const [found, decided] = await Promise.all([get("samples", { ...base(), class: state.name, count: PAGE, first: state.first }), get("curation", base())]);
     grid.replaceChildren(...found.images.map((image, i) => { const one = h("button", { type: "button", onclick: () => decide({ [state.first + i]: { "": "accept", accept: "reject", reject: null }[wordOf(state.first + i)] }) }, h("img", { src: image, alt: "" })); one.dataset.index = state.first + i; return one; }));
