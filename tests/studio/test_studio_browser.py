@@ -48,7 +48,7 @@ SETTINGS = "\n".join([*TINY, "training.measure_images=0"])
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Studio, str]]:
     """A served studio, its address, and in its workspace 200 digits and a translation."""
     root = tmp_path_factory.mktemp("workspace")
-    images, labels = imbalanced(*demo_digits(), {0: 100, 1: 60, 2: 40} if not SHOTS else dict.fromkeys(range(6), 400))
+    images, labels = imbalanced(*demo_digits(), {0: 100, 1: 60, 2: 40} if not SHOTS else dict.fromkeys(range(5), 120))
     write_folder(images, labels, tuple(f"digit {n}" for n in range(10)), root / "digits")
     ring = images[labels == 0][:24]
     settings = ["width=4", "blocks=2", "patch_width=4", "batch=4", "threads=1", "snapshots=2"]
@@ -126,7 +126,7 @@ def trains(found: Studio, page: Any) -> str:
     page.get_by_label("Upload a folder").set_input_files(found.workspace.root / "digits")
     until(page, "document.querySelector('[name=data]').value.startsWith('uploads/digits')")
     name = page.locator("[name=name]").input_value()
-    page.locator("[name=minutes]").fill("30" if not SHOTS else "4")
+    page.locator("[name=minutes]").fill("30" if not SHOTS else "7")
     page.locator("summary").click()
     page.locator("[name=settings]").fill(SETTINGS if not SHOTS else "")
     page.get_by_role("button", name="Start training").click()
