@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-text bench-export bench-scaling stress dist site clean
+.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-text bench-export bench-scaling bench-firstrun screenshots stress dist site clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -98,12 +98,18 @@ bench-scaling: $(VENV)/.dev  ## Measure two processes beside one, and memory; re
 	$(BIN)/python -m bench.scaling
 	$(BIN)/python -m bench.memory
 
+bench-firstrun: $(VENV)/.dev  ## Time a new user's path from a clone to samples of 300 images
+	$(BIN)/python -m bench.firstrun
+
+screenshots: $(VENV)/.dev  ## Write the pictures of the studio in docs/images: trains for minutes, needs Chromium
+	AUGAN_SCREENSHOTS=docs/images $(BIN)/python -m pytest -n 0 -q tests/studio/test_studio_browser.py -k train_explore
+
 stress: $(VENV)/.dev  ## How often short runs go wrong, beside rivals: hours, goes on where it stopped
 	$(BIN)/python -m bench.kills
 	$(BIN)/python -m bench.doctor
 	$(BIN)/python -m bench.stress run
 
-bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-text bench-export bench-scaling  ## All benchmarks
+bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-text bench-export bench-scaling bench-firstrun  ## All benchmarks
 
 dist: $(VENV)/.dev  ## Build the wheel and the source archive, and try the wheel in an environment of its own
 	rm -rf dist $(VENV)/trial

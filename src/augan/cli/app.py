@@ -33,6 +33,7 @@ from augan.cli.options import (
 )
 from augan.cli.options import console as make_console
 from augan.cli.starting import init
+from augan.cli.studio import studio
 from augan.cli.translation import translate_app
 from augan.cli.vocoder import vocoder_app
 from augan.core.errors import UserError
@@ -477,6 +478,7 @@ app.command(
         "augan export runs/mine --program model.pt2 --json",
     )
 )(export)
+app.command(epilog=examples("augan studio", "augan studio experiments/ --port 0 --no-browser"))(studio)
 
 
 @app.command(epilog=examples("augan runs", "augan runs experiments/ --json"))
