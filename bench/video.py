@@ -4,11 +4,11 @@ trivial clips.
 Garments of Fashion-MNIST, 28x28 on black, move over 64x64 pixels in a straight line, at 1 to 3 pixels a frame, and
 bounce off the border; clips have 16 frames. 4,000 clips of training garments are learnt from; distances are between
 1,000 samples and 1,000 clips of test garments, in a feature space that is made from the training clips. "Motion" is the
-mean Wasserstein distance of five statistics of movement, in deviations of real clips (docs/video.md). All ways but the
-trivial ones train for the same minutes on one thread; the processor's seconds are given, as other programs may run
-beside. Outcomes are files of bench/video_cells/, and runs are kept in bench/video_runs/, where a stopped one goes on:
-`python -m bench.video run [CELL ...]`; `pictures` draws the GIFs of the documentation from the runs, and `report`
-writes the section.
+mean Wasserstein distance of five statistics of movement, as a share of their size in real clips (docs/video.md). All
+ways but the trivial ones train for the same minutes on one thread; the processor's seconds are given, as other programs
+may run beside. Outcomes are files of bench/video_cells/, and runs are kept in bench/video_runs/, where a stopped one
+goes on: `python -m bench.video run [CELL ...]`; `pictures` draws the GIFs of the documentation from the runs, and
+`report` writes the section.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def judge() -> tuple[Judge, ClipSpace, np.ndarray]:
     """What measures, the space, and the test clips."""
     space = video_space(source(), source().key, cache_folder())
     test = moving(TESTED, 1, test=True)
-    frames = frame_space(source().items(np.arange(500)), source())
+    frames = frame_space(source().items(np.arange(min(500, TRAINED))), source())
     return Judge(real=test, features=features_of(space, test), frames=frames), space, test
 
 

@@ -44,11 +44,13 @@ def test_statistics_of_a_square_that_steps_a_pixel_a_frame() -> None:
     assert np.allclose(still, 0, atol=1e-6)
 
 
-def test_distance_of_motion_is_in_deviations() -> None:
+def test_distance_of_motion_is_in_root_mean_squares() -> None:
     real = np.random.default_rng(0).normal(size=(4000, 5))
     assert motion_distance(real, real) == 0
     assert motion_distance(real, real + 2) == pytest.approx(2, rel=0.05)
     assert motion_distance(real, real[:50]) < 0.4
+    moves = np.random.default_rng(0).uniform(1, 2, size=(4000, 5))
+    assert motion_distance(moves, 0 * moves) == pytest.approx(1.5 / np.sqrt(7 / 3), rel=0.01)
 
 
 @pytest.mark.parametrize("labelled", [False, True])

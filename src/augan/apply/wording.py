@@ -15,7 +15,7 @@ ACCURACY = {
 
 CLIPS = {
     "frame_frechet": ("Fréchet distance of frames", "of single frames, in a space of their own; 0 is best"),
-    "motion": ("distance of motion", "how clips change and move, in deviations of real ones; 0 is best"),
+    "motion": ("distance of motion", "how clips change and move; 0 is best, about 1 stands still"),
 }
 
 

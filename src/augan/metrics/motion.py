@@ -10,7 +10,7 @@ STATISTICS = ("change", "unevenness", "far change", "speed", "turning")
 """Of a clip: the mean difference of neighbouring frames, in 0 to 1; its deviation over time; the mean difference of
 frames half a clip apart; how far the centre of what stands out moves each frame, in diagonals; and how much that step
 changes each frame."""
-LEAST_SPREAD = 1e-3
+LEAST_SCALE = 1e-3
 
 
 def motion_statistics(clips: UInt8[np.ndarray, "n t h w c"]) -> Statistics:
@@ -33,11 +33,12 @@ def _of_clip(frames: Float[np.ndarray, "t h w"]) -> list[float]:
 
 
 def motion_distance(real: Statistics, fake: Statistics) -> float:
-    """The mean over STATISTICS of the Wasserstein distance between both sides' values, in deviations of the real ones.
+    """The mean over STATISTICS of the Wasserstein distance between both sides' values, over the real ones' root mean
+    square.
 
-    0 is best; 1 is as if every clip's statistics were off by a deviation.
+    0 is best; clips that stand still, all of whose statistics are 0, are at most 1 away.
     """
     shares = (np.arange(max(len(real), len(fake))) + 0.5) / max(len(real), len(fake))
     ours, theirs = (np.quantile(side, shares, axis=0) for side in (fake, real))
-    spread = np.maximum(real.std(0), LEAST_SPREAD)
-    return float((np.abs(ours - theirs).mean(0) / spread).mean())
+    scale = np.maximum(np.sqrt((real**2).mean(0)), LEAST_SCALE)
+    return float((np.abs(ours - theirs).mean(0) / scale).mean())
