@@ -4,9 +4,9 @@ Sets: breast_cancer and wine of scikit-learn; with columns of several types peng
 Seattle (vega_datasets, with dates) and answers on affairs (statsmodels; the label is whether there were any). Seven
 tenths of the rows are learnt from, the rest are held out. AUC is that of a logistic regression and a random forest, on
 average, which learnt from generated rows and are tested on the held-out ones; column shapes and pair trends are
-SDMetrics'. Ways: `augan`; `augan-ctgan`, the published game; the package `ctgan`; `augan-longer` and `ctgan-longer` with
-five times the rounds; and without a generator `independent` (each column drawn on its own) and `bootstrap` (real rows
-drawn again).
+SDMetrics'. Ways: `augan`; `augan-ctgan`, the published game; the package `ctgan`; `augan-longer` and `ctgan-longer`
+with five times the rounds; and without a generator `independent` (each column drawn on its own) and `bootstrap` (real
+rows drawn again).
 Seconds are of the processor, one thread. Outcomes are files of bench/tables_cells/: `python -m bench.tables run
 [SET ...] [--ways A,B]`, `lift [SET ...]`, `report`.
 """
