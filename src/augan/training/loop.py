@@ -30,7 +30,7 @@ from augan.training.config import RunConfig
 from augan.training.journal import Journal
 from augan.training.observer import Observer, Progress
 from augan.training.plan import Plan
-from augan.training.quality import QualityMeter, divide, held_out_gap, meter_of
+from augan.training.quality import QualityMeter, RowMeter, divide, held_out_gap
 from augan.training.rescue import GoneWrong, gentler, trouble
 from augan.training.signals import stop_signals
 from augan.training.sinks import Sink, Sinks, open_sinks
@@ -338,9 +338,11 @@ class Trainer:
 
     def _prepare_measures(self) -> None:
         if self._measured and self.world.first:
-            if self.source.item.kind != "table":
-                self.observer.stage("Learning the data's own feature space for measures")
-            self._meter = meter_of(self.source, cache_folder())
+            if self.source.item.kind == "table":
+                self._meter = RowMeter(self.source)
+                return
+            self.observer.stage("Learning the data's own feature space for measures")
+            self._meter = QualityMeter(self.source, cache_folder())
 
     # ------------------------------------------------------------------ readings, snapshots, checkpoints
 

@@ -65,11 +65,6 @@ class RowMeter(QualityMeter):
         return measure(self.space, self.real, np.concatenate(rows))
 
 
-def meter_of(source: Source, cache: Path) -> QualityMeter:
-    """The meter for what the items are."""
-    return RowMeter(source) if source.item.kind == "table" else QualityMeter(source, cache)
-
-
 def divide(source: Source, held_out: int, seed: int) -> tuple[Indices | None, Indices]:
     """Which images are shown to the players (None: all), and which are held out.
 
