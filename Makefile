@@ -81,6 +81,7 @@ bench-sound: $(VENV)/.dev  ## Measure sounds: digits, studies, enhancement, a vo
 	$(BIN)/python -m bench.sound run
 	$(BIN)/python -m bench.sound report
 bench-tables: $(VENV)/.dev  ## Measure rows of tables beside the package ctgan, and studies of what helps
+	$(INSTALL) ".[dev,rivals]"
 	$(BIN)/python -m bench.tables run
 	$(BIN)/python -m bench.tables lift
 	$(BIN)/python -m bench.tables report
