@@ -126,6 +126,8 @@ def trains(found: Studio, page: Any) -> str:
     page.get_by_label("Upload a folder").set_input_files(found.workspace.root / "digits")
     until(page, "document.querySelector('[name=data]').value.startsWith('uploads/digits')")
     name = page.locator("[name=name]").input_value()
+    if SHOTS:
+        page.locator("[name=name]").fill(name := "digits")
     page.locator("[name=minutes]").fill("30" if not SHOTS else "7")
     page.locator("summary").click()
     page.locator("[name=settings]").fill(SETTINGS if not SHOTS else "")
