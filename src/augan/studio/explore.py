@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import io
 import tempfile
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from augan.checkpoint import Model, Run, find_checkpoint
 from augan.core.errors import UserError
 from augan.core.item import from_unit
 from augan.core.pictures import to_pillow
+from augan.explain import Direction, directions
 from augan.translate import TranslationModel
 
 KEPT = 3
@@ -111,24 +112,26 @@ def axes(model: Model, run: Run | None = None) -> list[Axis]:
 
     The random ones are the same for each model of that size.
     """
-    named = {} if run is None else found_directions(run)
-    fitting = {name: torch.as_tensor(found).float() for name, found in named.items() if len(found) == model.latent_size}
-    if fitting:
-        return [Axis(name=name, direction=one / one.norm(), found=True) for name, one in fitting.items() if one.norm()]
+    found = () if run is None else found_directions(model)
+    if found:
+        return [Axis(name=one.name, direction=one.vector.float(), found=True) for one in found]
     drawn = torch.from_numpy(np.random.default_rng(0).standard_normal((model.latent_size, model.latent_size)))
     rows = torch.linalg.qr(drawn)[0].T[:SLIDERS].float()
     return [Axis(name=f"direction {number}", direction=row, found=False) for number, row in enumerate(rows, 1)]
 
 
-def found_directions(run: Run) -> Mapping[str, Any]:
-    """Named directions among the latents of a run's generator, (latent_size,) each; none where nothing finds them.
+_FOUND: WeakKeyDictionary[Model, tuple[Direction, ...]] = WeakKeyDictionary()
 
-    They are asked of `found_directions(path)` of `augan.explain`, where that is installed.
+
+def found_directions(model: Model) -> tuple[Direction, ...]:
+    """The directions among latents that change a generator's images most (`augan.explain.directions`), found once.
+
+    GANSpace's where they lie among latents, else those of the mean Jacobian: sliders move latents, not styles.
     """
-    if importlib.util.find_spec("augan.explain") is None:
-        return {}
-    ask = getattr(importlib.import_module("augan.explain"), "found_directions", None)
-    return {} if ask is None else ask(run.path)
+    if model not in _FOUND:
+        methods = (directions(model, method, SLIDERS)[0] for method in ("pca", "jacobian"))
+        _FOUND[model] = next((tuple(found) for found in methods if all(one.place == "latent" for one in found)), ())
+    return _FOUND[model]
 
 
 def moved(
