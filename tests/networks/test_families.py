@@ -1,6 +1,7 @@
 """What every family of networks must do; a new one is tested by being in the dict."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 
 from augan.core.errors import UserError
 from augan.core.item import ItemSpec
+from augan.core.sounds import SoundSpec
 from augan.game import zero_centered_penalty
 from augan.networks import NETWORKS, NetworkConfig, build, parameter_count
 from augan.nn import Canvas
@@ -20,9 +22,18 @@ def item(height: int, width: int, channels: int = 3, classes: int = 0) -> ItemSp
     return ItemSpec(channels=channels, height=height, width=width, class_names=names)
 
 
+def fitting(name: str, spec: ItemSpec) -> ItemSpec:
+    """The item, or for networks of waveforms a sound with as many samples as the item has pixels."""
+    if name != "wavegan":
+        return spec
+    samples = spec.height * spec.width
+    sound = SoundSpec(rate_hz=8000, samples=samples, form="waveform")
+    return replace(spec, height=1, width=samples, kind="sound", sound=sound)
+
+
 def pair(name: str, spec: ItemSpec, width: int = 8) -> tuple[nn.Module, nn.Module]:
     torch.manual_seed(0)
-    return build(NetworkConfig(name=name, width=width, latent_size=6), spec)
+    return build(NetworkConfig(name=name, width=width, latent_size=6), fitting(name, spec))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -30,7 +41,7 @@ def pair(name: str, spec: ItemSpec, width: int = 8) -> tuple[nn.Module, nn.Modul
 def test_every_size(name: str, height: int, width: int) -> None:
     generator, discriminator = pair(name, item(height, width))
     images = generator(torch.randn(2, 6))
-    assert images.shape == (2, 3, height, width)
+    assert images.shape == (2, *fitting(name, item(height, width)).shape)
     assert discriminator(images).shape == (2,)
 
 
@@ -42,7 +53,7 @@ def test_channels_and_classes(name: str, channels: int, classes: int) -> None:
     labels = torch.zeros(4, dtype=torch.int64) if classes else None
     images = generator(torch.randn(4, 6), labels)
     logits = discriminator(images, labels)
-    assert images.shape == (4, channels, 16, 16)
+    assert images.shape == (4, *fitting(name, item(16, 16, channels)).shape)
     logits.sum().backward()
     for network in (generator, discriminator):
         used = [p for p in network.parameters() if p.grad is not None]
@@ -72,7 +83,7 @@ def test_labels_are_needed_exactly_where_there_are_classes(name: str) -> None:
     with pytest.raises(UserError, match="without labels"):
         plain(torch.randn(2, 6), torch.zeros(2, dtype=torch.int64))
     with pytest.raises(UserError, match="without labels"):
-        judge(torch.zeros(2, 1, 16, 16), torch.zeros(2, dtype=torch.int64))
+        judge(torch.zeros(2, *fitting(name, item(16, 16, 1)).shape), torch.zeros(2, dtype=torch.int64))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -81,7 +92,7 @@ def test_seeded_initialisation_and_saving(name: str) -> None:
     latents = torch.randn(3, 6)
     first.eval(), second.eval()
     torch.testing.assert_close(first(latents), second(latents))
-    other = build(NetworkConfig(name=name, width=8, latent_size=6), item(16, 16))[0].eval()
+    other = build(NetworkConfig(name=name, width=8, latent_size=6), fitting(name, item(16, 16)))[0].eval()
     other.load_state_dict(first.state_dict())
     torch.testing.assert_close(other(latents), first(latents))
 
@@ -91,10 +102,12 @@ def test_double_backward_agrees_with_finite_differences(name: str) -> None:
     """The penalty's gradient with respect to every parameter of the discriminator, in float64."""
     _, discriminator = pair(name, item(8, 8, 1, 2))
     discriminator.double()
+    if name == "wavegan":
+        discriminator.eval()  # in training, it moves maps at random
     for parameter in discriminator.parameters():
         nn.init.normal_(parameter, std=0.3)
     labels = torch.tensor([0, 1])
-    images = torch.randn(2, 1, 8, 8, dtype=torch.float64)
+    images = torch.randn(2, *fitting(name, item(8, 8, 1)).shape, dtype=torch.float64)
 
     def penalty() -> torch.Tensor:
         x = images.clone().requires_grad_()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import augan
 from augan.api import resolve
 from augan.core.errors import UserError
 from augan.core.item import ItemSpec
+from augan.core.sounds import SoundSpec
 from augan.game import AUGMENTATIONS, OBJECTIVES
 from augan.networks import NETWORKS
 from augan.recipes import RECIPES, Budget, recipe_config
@@ -34,6 +37,9 @@ def facts(side: int = 32, minutes: float = 1.0, count: int = 50_000, rate: float
 @pytest.mark.parametrize("classes", [{}, {"a": 5}, {"a": 500, "b": 20}])
 def test_every_recipe_is_a_valid_configuration(name: str, classes: dict[str, int]) -> None:
     item = ItemSpec(channels=3, height=24, width=40, class_names=tuple(classes) or None)
+    if name == "wavegan":
+        sound = SoundSpec(rate_hz=8000, samples=4096, form="waveform")
+        item = replace(item, height=1, width=4096, kind="sound", sound=sound)
     config = recipe_config(name, item, 500, classes, Budget(images=1000))
     assert config.recipe == name
     assert config.networks.name in NETWORKS
@@ -124,7 +130,13 @@ def test_unknown_recipe(bars_npz: Path) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_trains_and_samples(name: str, bars_npz: Path, tmp_path: Path) -> None:
-    run = augan.train(bars_npz, images=48, out=tmp_path / "run", recipe=name, settings=TINY)
+    data, shape = bars_npz, (1, 16, 16)
+    if name == "wavegan":
+        data, shape = tmp_path / "tones.npz", (1, 1, 2048)
+        waves = np.sin(np.linspace(0, 300, 2000) * np.linspace(1, 2, 12)[:, None]).astype(np.float32)
+        labels = np.array(["low", "high"]).repeat(6)
+        np.savez(data, waveforms=waves, rate_hz=8000, labels=labels)
+    run = augan.train(data, images=48, out=tmp_path / "run", recipe=name, settings=TINY)
     images = run.load().sample(6, classes=["low", "high"])
-    assert images.shape == (6, 1, 16, 16)
+    assert images.shape == (6, *shape)
     assert images.isfinite().all()

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from augan.core.item import ItemSpec
+
 from augan.core.table import Column
+
+
 from augan.data.kinds import NOUNS
 from augan.data.opening import open
 from augan.data.source import ArraySource, Sizes, Source, class_counts
@@ -156,21 +159,22 @@ class _Tally:
 
 
 def _problems(report: DataReport) -> Iterator[str]:
+    noun = NOUNS[report.item.kind]
     if report.n < FEW_IMAGES:
-        yield f"Only {report.n} images: expect samples close to them. More images help most."
+        yield f"Only {report.n} {noun}: expect samples close to them. More {noun} help most."
     few = [f"{name} ({count})" for name, count in report.class_counts.items() if count < FEW_IN_CLASS]
     if few:
-        yield f"{len(few)} classes have fewer than {FEW_IN_CLASS} images: {', '.join(few[:5])}."
+        yield f"{len(few)} classes have fewer than {FEW_IN_CLASS} {noun}: {', '.join(few[:5])}."
     if report.imbalance >= IMBALANCED:
         times = f"{report.imbalance:.1f} times"
-        yield f"The largest class has {times} the images of the smallest: 'augan augment' balances them."
+        yield f"The largest class has {times} the {noun} of the smallest: 'augan augment' balances them."
     if report.duplicates:
-        yield f"{report.duplicates} images repeat another one exactly: remove them, they weigh double."
+        yield f"{report.duplicates} {noun} repeat another one exactly: remove them, they weigh double."
     if report.duplicates_across_classes:
         across = report.duplicates_across_classes
-        yield f"{across} images lie in several classes: at least one of their labels is wrong."
+        yield f"{across} {noun} lie in several classes: at least one of their labels is wrong."
     if report.constant:
-        yield f"{report.constant} images are a single flat colour: check whether they are meant to be there."
+        yield f"{report.constant} {noun} are a single flat colour: check whether they are meant to be there."
 
 
 def _chunks(source: Source) -> Iterator[tuple[int, np.ndarray]]:
