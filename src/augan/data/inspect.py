@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 
 from augan.core.item import ItemSpec
-
 from augan.core.table import Column
-
-
 from augan.data.kinds import NOUNS
 from augan.data.opening import open
 from augan.data.source import ArraySource, Sizes, Source, class_counts
