@@ -15,7 +15,7 @@ import augan
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-FOR_MAKERS = {"bench", "dev", "test"}
+FOR_MAKERS = {"bench", "dev", "rivals", "test"}
 
 
 def test_every_extra_that_an_error_names_exists() -> None:
