@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+
+from augan.core.item import ItemSpec
+from augan.core.sounds import SoundSpec
 
 TINY = [
     "networks.width=8",
@@ -29,3 +34,12 @@ def shapes(
             images.append(image)
             labels.append(label)
     return np.array(images, dtype=np.uint8), np.array(labels, dtype=np.int64)
+
+
+def fitting(name: str, spec: ItemSpec) -> ItemSpec:
+    """The item, or for networks of waveforms a sound with as many samples as the item has pixels."""
+    if name != "wavegan":
+        return spec
+    samples = spec.height * spec.width
+    sound = SoundSpec(rate_hz=8000, samples=samples, form="waveform")
+    return replace(spec, height=1, width=samples, kind="sound", sound=sound)

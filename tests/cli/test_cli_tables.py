@@ -184,7 +184,9 @@ def test_inspect_says_what_each_column_is(here: Path) -> None:
 def test_mistakes_are_one_line(here: Path, tmp_path: Path) -> None:
     run, rows = here / "run", here / "rows.csv"
     assert "column" in refused("train", rows, "--label", "sux", "--images", 100, "--out", tmp_path / "x")
-    assert "is for images" in refused("train", rows, "--recipe", "article", "--images", 9, "--out", tmp_path / "x")
+    assert "recipe for items of kind table 'article'. Known: auto, ctgan" in refused(
+        "train", rows, "--recipe", "article", "--images", 9, "--out", tmp_path / "x"
+    )
     pack = ("--set", "training.batch=64")
     assert "packs" in refused("train", rows, "--images", 100, "--out", tmp_path / "x", *pack)
     assert "Cannot write rows" in refused("generate", run, "--count", 3, "--out", tmp_path / "x.png")

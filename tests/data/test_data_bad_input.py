@@ -283,7 +283,7 @@ def test_parquet_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "a.parquet").write_text("nope")
     refused(tmp_path / "a.parquet", "not a Parquet file")
     pq.write_table(pa.table({"x": [1, 2]}), tmp_path / "b.parquet")
-    refused(tmp_path / "b.parquet", r"no columns of encoded images \(columns: x\)")
+    refused(tmp_path / "b.parquet", r"no columns of encoded images \(columns: x\)", kind="image")
     pq.write_table(pa.table({"u": [b"1"], "v": [b"2"]}), tmp_path / "c.parquet")
     refused(tmp_path / "c.parquet", "several columns")
     pq.write_table(pa.table({"image": [b"1", b"2"], "label": [1, None]}), tmp_path / "d.parquet")

@@ -15,11 +15,12 @@ from augan import explain
 from augan.core.item import ItemSpec
 from augan.explain.intake import decode, intakes
 from augan.networks import NETWORKS, NetworkConfig, build
+from common import fitting
 
 
 def family(name: str, classes: int = 0, size: int = 16) -> augan.Model:
     names = tuple(f"c{k}" for k in range(classes)) or None
-    item = ItemSpec(channels=3, height=size, width=size, class_names=names)
+    item = fitting(name, ItemSpec(channels=3, height=size, width=size, class_names=names))
     torch.manual_seed(0)
     return augan.Model(build(NetworkConfig(name=name, width=8, latent_size=8), item)[0], item)
 

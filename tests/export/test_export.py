@@ -19,6 +19,7 @@ from augan.core.item import ItemSpec
 from augan.export import TOLERANCE, differences, exporting, load_onnx, trace
 from augan.export.onnx import save_onnx
 from augan.networks import NETWORKS, NetworkConfig, build
+from common import fitting
 
 pytest.importorskip("onnxscript", reason="onnxscript, of the extra 'export', is not installed")
 
@@ -31,7 +32,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def model(name: str, classes: int, **networks: Any) -> Model:
     """A model of random weights, none of which is zero; 12x20, so that the canvas is cropped."""
     names = tuple(f"class{index}" for index in range(classes)) or None
-    item = ItemSpec(channels=3, height=12, width=20, class_names=names)
+    item = fitting(name, ItemSpec(channels=3, height=12, width=20, class_names=names))
     with torch.random.fork_rng():
         torch.manual_seed(1)
         generator, _ = build(NetworkConfig(name=name, width=8, latent_size=6, **networks), item)

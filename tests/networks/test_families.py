@@ -1,7 +1,6 @@
 """What every family of networks must do; a new one is tested by being in the dict."""
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -9,10 +8,10 @@ from torch import nn
 
 from augan.core.errors import UserError
 from augan.core.item import ItemSpec
-from augan.core.sounds import SoundSpec
 from augan.game import zero_centered_penalty
 from augan.networks import NETWORKS, NetworkConfig, build, parameter_count
 from augan.nn import Canvas
+from common import fitting
 
 SIZES = [(8, 8), (28, 28), (32, 32), (48, 80), (100, 100), (9, 130), (256, 256)]
 
@@ -20,15 +19,6 @@ SIZES = [(8, 8), (28, 28), (32, 32), (48, 80), (100, 100), (9, 130), (256, 256)]
 def item(height: int, width: int, channels: int = 3, classes: int = 0) -> ItemSpec:
     names = tuple(f"class{index}" for index in range(classes)) or None
     return ItemSpec(channels=channels, height=height, width=width, class_names=names)
-
-
-def fitting(name: str, spec: ItemSpec) -> ItemSpec:
-    """The item, or for networks of waveforms a sound with as many samples as the item has pixels."""
-    if name != "wavegan":
-        return spec
-    samples = spec.height * spec.width
-    sound = SoundSpec(rate_hz=8000, samples=samples, form="waveform")
-    return replace(spec, height=1, width=samples, kind="sound", sound=sound)
 
 
 def pair(name: str, spec: ItemSpec, width: int = 8) -> tuple[nn.Module, nn.Module]:

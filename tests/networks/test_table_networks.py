@@ -67,9 +67,9 @@ def test_a_pack_has_one_verdict_which_every_row_moves() -> None:
 
 
 def test_families_are_for_what_they_are_for() -> None:
-    with pytest.raises(UserError, match="not for rows"):
+    with pytest.raises(UserError, match="network family for items of kind table 'strided'. Known: ctgan"):
         build(NetworkConfig(name="strided"), augan.open(mixed()).item)
-    with pytest.raises(UserError, match="not for images"):
+    with pytest.raises(UserError, match="network family for items of kind image 'ctgan'"):
         build(NetworkConfig(name="ctgan"), augan.core.item.ItemSpec(channels=1, height=8, width=8))
     with pytest.raises(ValueError, match=r"networks\.pack"):
         NetworkConfig(name="strided", pack=2)

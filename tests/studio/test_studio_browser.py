@@ -166,13 +166,17 @@ def explores(page: Any) -> None:
     page.get_by_label("Class").select_option("digit 1")
     page.get_by_role("button", name="Sample 3, digit 1").click()
     big = page.locator("img.big")
-    until(page, "document.querySelector('img.big').src.startsWith('data:image/png')")
-    page.locator(".samples button[aria-pressed=true]").nth(0).wait_for()
+    still = "document.querySelector('img.big').dataset.of?.startsWith('digit 1 3: 0,')"
+    until(page, still)
     before = big.get_attribute("src")
-    page.get_by_label("direction 1").fill("4")
-    until(page, "before => document.querySelector('img.big').src !== before", before)
+    assert before is not None
+    assert before.startswith("data:image/png")
+    page.get_by_label("pca-1").fill("4")
+    until(page, "document.querySelector('img.big').dataset.of?.startsWith('digit 1 3: 4,')")
+    assert big.get_attribute("src") != before
     page.get_by_role("button", name="Back to the sample").click()
-    until(page, "before => document.querySelector('img.big').src === before", before)
+    until(page, still)
+    assert big.get_attribute("src") == before
     page.get_by_label("Points").fill("2")
     page.get_by_role("button", name="Make").click()
     until(page, "document.querySelector('img.walk')?.naturalWidth > 0")

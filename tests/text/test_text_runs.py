@@ -155,7 +155,7 @@ def test_a_collapse_is_a_word(sentences: Path, tmp_path: Path) -> None:
         (["generate", "{run}", "--count", "3", "--out", "x.txt", "--classes", "plant"], "Unknown class 'plant'"),
         (["generate", "{run}", "--count", "3", "--out", "x.txt", "--truncation", "0"], "Temperature 0"),
         (["evaluate", "{run}", "--against", "{data}", "--size", "3"], "are for images, and this is text"),
-        (["lift", "{data}", "--holdout", "{data}"], "are for images, and this is text"),
+        (["lift", "{data}", "--holdout", "{data}"], "are for other data than text"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -15,5 +15,5 @@ def channels_last(network: M) -> M:
     for parameter in network.parameters():
         memory = {4: torch.channels_last, 5: torch.channels_last_3d}.get(parameter.dim())
         if memory is not None:
-            parameter.data = parameter.data.contiguous(memory_format=memory)
+            parameter.data = parameter.data.to(memory_format=memory)
     return network

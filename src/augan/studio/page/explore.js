@@ -21,8 +21,10 @@ export function exploreTab(place, run) {
   const classOf = (index) => label.value || (run.classes.length ? run.classes[index % run.classes.length] : "");
   const base = () => ({ run: run.name, seed: seed.value || 0, truncation: truncation.input.value });
   const move = latest(() => trying(async () => {
-    const { image } = await get("moved", { ...base(), index: state.chosen, class: classOf(state.chosen), offsets: state.offsets.join(","), toward: toward.value, share: share.input.value });
+    const asked = { index: state.chosen, class: classOf(state.chosen), offsets: state.offsets.join(",") };
+    const { image } = await get("moved", { ...base(), ...asked, toward: toward.value, share: share.input.value });
     big.src = image;
+    big.dataset.of = `${asked.class} ${asked.index}: ${asked.offsets}`;
   }));
   const choose = (index) => {
     state.chosen = index;
