@@ -19,6 +19,7 @@ from augan.core.item import ItemSpec
 from augan.export import TOLERANCE, differences, exporting, load_onnx, trace
 from augan.export.onnx import save_onnx
 from augan.networks import NETWORKS, NetworkConfig, build
+from augan.networks.build import CLIP_NETWORKS
 from common import fitting
 
 pytest.importorskip("onnxscript", reason="onnxscript, of the extra 'export', is not installed")
@@ -147,3 +148,15 @@ def test_files_that_are_none_of_ours_are_refused(tmp_path: Path) -> None:
     onnx.save(onnx.helper.make_model(graph), str(tmp_path / "other.onnx"))
     with pytest.raises(UserError, match="not written by augan"):
         load_onnx(tmp_path / "other.onnx")
+
+
+@pytest.mark.parametrize("name", CLIP_NETWORKS)
+def test_clips_in_onnx_are_pytorchs_and_leave_no_trace(name: str, tmp_path: Path) -> None:
+    """Constants that were made while PyTorch traced must not be there afterwards, when longer clips are drawn."""
+    item = ItemSpec(channels=1, height=16, width=16, kind="video", frames=4, frames_per_sec=5.0)
+    torch.manual_seed(0)
+    mine = Model(build(NetworkConfig(name=name, width=4, latent_size=4), item)[0], item)
+    save_onnx(trace(mine), mine, tmp_path / "model.onnx")
+    assert differences(load_onnx(tmp_path / "model.onnx"), mine)[0] <= TOLERANCE
+    longer = mine.generator(mine.latents(2), None, torch.arange(12.0).expand(2, -1))
+    assert longer.shape == (2, 1, 12, 16, 16)

@@ -248,7 +248,7 @@ def _open_sides(
     if model is not None:
         if size is not None:
             raise UserError("A model draws images of one size: --size is for comparing two sets of images.")
-        real = _open_like(against, model.item, _cutting(path, model.item))
+        real = _open_like(against, model.item, cutting_of(path, model.item))
         fake_source = None
     else:
         real = datasets.open(against, size=size, kind=kind)
@@ -266,7 +266,7 @@ def _open_sides(
         notes += _resized(fake)
     held_out = None
     if holdout is not None:
-        other = _open_like(holdout, real.item, _cutting(path, real.item))
+        other = _open_like(holdout, real.item, cutting_of(path, real.item))
         held_out = _choose(other, holdout, real.item.class_names, count, seed)
         notes += _resized(held_out)
     if chosen.labels is None and fake.labels is not None:
@@ -275,12 +275,12 @@ def _open_sides(
     return _Sides(real=chosen, fake=fake, holdout=held_out, notes=tuple(notes))
 
 
-def _cutting(path: str | None, item: ItemSpec) -> datasets.Cutting | None:
+def cutting_of(path: Path | str | None, item: ItemSpec) -> datasets.Cutting | None:
     """How clips were cut for a run, or to the length that a model has; None for images."""
     if item.frames is None:
         return None
     try:
-        settings = {} if path is None else Run(path).config["data"]
+        settings = {} if path is None else Run(Path(path)).config["data"]
     except UserError:
         settings = {}  # a checkpoint without its run
     names = ("frames_per_sec", "step")

@@ -329,9 +329,9 @@ def _read_contract(checkpoint: Path) -> tuple[ItemSpec, dict[str, Any] | None]:
     contract = read_json(path)
     try:
         if contract.get("kind", "image") != "image":
-            raise UserError(
-                f"{checkpoint} is a {contract['kind']}, which makes images from images: `augan translate apply` does."
-            )
+            uses = {"text": "`augan generate` and `augan evaluate` use it", "vocoder": "`augan vocoder apply` uses it"}
+            use = uses.get(contract["kind"], "`augan translate apply` makes images from images with it")
+            raise UserError(f"{checkpoint} is a {contract['kind']}, no generator of items from latents: {use}.")
         if contract.get("format") != FORMAT:
             raise UserError(f"{checkpoint} has format {contract.get('format')}; this augan reads format {FORMAT}.")
         return ItemSpec.from_json(contract["item"]), contract["networks"]

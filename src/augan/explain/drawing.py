@@ -22,7 +22,9 @@ def stills(items: Float[Tensor, "n ..."]) -> UInt8[np.ndarray, "n h w c"]:
     """Items as pictures of 1, 3 or 4 channels: of films the frame in the middle, of lines (sounds) a band of 16 rows,
     of other channels the first."""
     if items.dim() == 3:
-        items = items[:, :, None].expand(-1, -1, 16, -1)
+        items = items[:, :, None]
+    if items.dim() == 4 and items.shape[2] == 1:
+        items = items.expand(-1, -1, 16, -1)
     while items.dim() > 4:
         items = items[:, :, items.shape[2] // 2]
     return from_unit(items if items.shape[1] in (1, 3, 4) else items[:, :1])

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from augan import data as datasets
+from augan.apply.evaluate import cutting_of
 from augan.checkpoint import Model
 from augan.core.errors import UserError
 from augan.core.files import atomic_file, atomic_folder, require_absent, write_json
@@ -43,7 +44,7 @@ def read_pictures(paths: Sequence[Path | str], item: ItemSpec) -> tuple[UInt8[np
             pictures.append(_picture(path, item)[None])
             names.append(str(path))
             continue
-        source = datasets.open(path, size=f"{item.height}x{item.width}")
+        source = datasets.open_like(path, item, cutting=cutting_of(None, item))
         if source.item.channels != item.channels:
             raise UserError(f"{path} has {source.item.channels} channels, and the model makes {item.channels}.")
         pictures.append(source.items(np.arange(len(source))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from augan import data as datasets
+from augan.apply.evaluate import cutting_of
 from augan.checkpoint import Model, Run, find_checkpoint
 from augan.core.errors import UserError
 from augan.core.files import atomic_folder, read_json, require_absent, write_json, write_text
@@ -76,7 +78,7 @@ def explain(
     require_absent(folder)
     if (kind := _kind(target, which)) != "image":
         run = _run_of(Path(str(target)))
-        reason = f"A {kind} has no latents and no discriminator of whole images to ask."
+        reason = f"A {kind} has no latents of pictures and no discriminator of whole ones to ask."
         told = [] if run is None else [story_of(run)]
         omitted = {name: reason for name in SECTIONS if not told or name != "story"}
         return _write(folder, told, omitted, {"target": str(target), "generator": None, "seed": seed})
@@ -104,7 +106,7 @@ def _write(folder: Path, sections: list[Section], omitted: dict[str, str], about
     document |= {section.name: section.data for section in sections}
     found = tuple(direction for section in sections for direction in section.directions)
     with atomic_folder(folder) as temporary:
-        write_json(temporary / "explanation.json", document)
+        write_json(temporary / "explanation.json", _finite(document))
         if found:
             write_directions(found, temporary)
         for section in sections:
@@ -114,12 +116,24 @@ def _write(folder: Path, sections: list[Section], omitted: dict[str, str], about
     return Explanation(folder, document, found)
 
 
+def _finite(value: Any) -> Any:
+    """The same with null for numbers that are not finite (a ratio to distances of 0), which JSON does not know."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _kind(target: Path | str | Model, which: str) -> str:
-    """What a checkpoint holds: image, for generators, or another kind of model."""
+    """What a checkpoint holds: image, for generators of pictures, clips and sounds, or another kind of model."""
     if isinstance(target, Model):
-        return "image"
+        return "table" if target.item.kind == "table" else "image"
     contract = read_json(find_checkpoint(Path(target), which) / "model.json")
-    return str(contract.get("kind", "image")) if isinstance(contract, dict) else "image"
+    if not isinstance(contract, dict):
+        return "image"
+    rows = isinstance(contract.get("item"), dict) and contract["item"].get("kind") == "table"
+    return "table" if rows else str(contract.get("kind", "image"))
 
 
 def _folder(target: Path | str | Model, out: Path | str | None) -> Path:
@@ -184,13 +198,12 @@ def _run_of(path: Path) -> Run | None:
 
 def _real(model: Model, run: Run | None, data: Any) -> tuple[Source | None, str | None]:
     """(real items at the model's size, why there are none)."""
-    size = f"{model.item.height}x{model.item.width}"
     if data is None:
         path = None if run is None else run.config.get("data", {}).get("path")
         if path is None or not Path(path).exists():
             return None, "The run's data is not there any more. Give it: --data D."
         data = path
-    source = datasets.open(data, size=None if isinstance(data, Source) and not isinstance(data, str | Path) else size)
+    source = datasets.open_like(data, model.item, cutting=cutting_of(None if run is None else run.path, model.item))
     if source.item.shape != model.item.shape:
         raise UserError(f"{source.name} has items of {source.item.shape}, and the model makes {model.item.shape}.")
     unknown = set(source.item.class_names or ()) - set(model.item.class_names or ())

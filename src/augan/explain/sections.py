@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from augan.checkpoint import Run
 from augan.core.errors import UserError
+from augan.core.item import to_unit
 from augan.core.page import notes, table
 from augan.core.pictures import sheet
 from augan.core.rng import derive
@@ -174,7 +175,7 @@ def copies_section(subject: Subject) -> Section:
     found = nearest_real(subject.model, features, subject.space, seed=subject.seed)
     shown = [stills(found.samples[:SHOWN])]
     for rank in range(found.nearest.shape[1]):
-        shown.append(subject.real.items(rows[found.nearest[:SHOWN, rank]]))
+        shown.append(stills(to_unit(subject.real.items(rows[found.nearest[:SHOWN, rank]]))))
     drawn = sheet(coloured(np.concatenate(shown)), SHOWN, ["sample", "nearest", "second", "third"])
     text = (
         f"<p>The samples that are nearest to real items, of {len(found.samples)}, and their nearest of {len(rows):,}. "

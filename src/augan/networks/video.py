@@ -36,13 +36,13 @@ MEET = 2
 
 
 @functools.cache
-def _shuffle(size: int, round_number: int) -> tuple[Tensor, Tensor]:
+def _shuffle(size: int, round_number: int) -> tuple[list[int], list[float]]:
     """A fixed order and fixed signs of `size` numbers; those of round 0 leave them as they are."""
     if not round_number:
-        return torch.arange(size), torch.ones(size)
+        return list(range(size)), [1.0] * size
     random = torch.Generator().manual_seed(round_number)
     signs = 2.0 * torch.randint(0, 2, (size,), generator=random) - 1
-    return torch.randperm(size, generator=random), signs
+    return torch.randperm(size, generator=random).tolist(), signs.tolist()
 
 
 def endless_noise(pool: Float[Tensor, "b n"], first: int, count: int, size: int) -> Float[Tensor, "b count size"]:
@@ -56,7 +56,7 @@ def endless_noise(pool: Float[Tensor, "b n"], first: int, count: int, size: int)
     for number in range(first, first + count):
         lap, place = divmod(number, held)
         order, signs = _shuffle(pool.shape[1], abs(lap))
-        mixed = pool[:, order.to(pool.device)] * signs.to(pool)
+        mixed = pool[:, torch.tensor(order, device=pool.device)] * torch.tensor(signs).to(pool)
         found.append(mixed[:, place * size : (place + 1) * size])
     return torch.stack(found, 1)
 
@@ -82,26 +82,33 @@ class Motion(nn.Module):
                     nn.init.zeros_(layer.bias)
 
     def forward(
-        self, noise: Float[Tensor, "b n"], condition: Float[Tensor, "b d"], times: Times
+        self,
+        noise: Float[Tensor, "b n"],
+        condition: Float[Tensor, "b d"],
+        times: Times,
+        span: tuple[int, int] | None = None,
     ) -> Float[Tensor, "b k m"]:
+        """`span`: clip lengths between which all times lie, where that is known; else it is looked for."""
         noise, condition = noise.float(), condition.float()
         start, velocity = self.start(torch.cat([noise[:, :PHASE_NOISE], condition], 1)).chunk(2, 1)
         passed = times[:, :, None] / self.period
         angle = math.pi * (start[:, None] + velocity[:, None] * passed)
         waves = [angle.sin(), angle.cos(), (2 * angle).sin(), (2 * angle).cos()]
-        wandering = self._wandering(noise[:, PHASE_NOISE:], passed.squeeze(2))
+        wandering = self._wandering(noise[:, PHASE_NOISE:], passed.squeeze(2), span)
         codes: Tensor = self.code(torch.cat([*waves, wandering], 2))
         return codes
 
-    def _wandering(self, pool: Float[Tensor, "b n"], passed: Times) -> Float[Tensor, "b k w"]:
+    def _wandering(
+        self, pool: Float[Tensor, "b n"], passed: Times, span: tuple[int, int] | None
+    ) -> Float[Tensor, "b k w"]:
         """Anchors, blended along a quarter of a circle so that the variance is 1 at all times."""
-        low = int(passed.min().floor())
-        count = int(passed.max().floor()) - low + 2
+        low, high = span or (int(passed.min().floor()), int(passed.max().floor()) + 1)
+        count = high - low + 1
         anchors = endless_noise(pool, low, count, WANDERING)
         before = passed.floor().long() - low
         share = (passed - passed.floor())[:, :, None]
         share = math.pi / 2 * share * share * (3 - 2 * share)
-        rows = torch.arange(len(pool), device=pool.device)[:, None]
+        rows = torch.arange(pool.shape[0], device=pool.device)[:, None]
         return share.cos() * anchors[rows, before] + share.sin() * anchors[rows, before + 1]
 
 
@@ -133,9 +140,9 @@ class VideoGenerator(StridedGenerator):
         """None: the penalty on small classes is for images."""
         return []
 
-    def default_times(self, count: int, device: torch.device) -> Times:
-        """0, 1, ... of a clip as long as those of training."""
-        return torch.arange(self.frames, device=device, dtype=torch.float32).expand(count, -1)
+    def default_times(self, latents: Float[Tensor, "b d"]) -> Times:
+        """0, 1, ... of clips as long as those of training, one for each latent."""
+        return torch.arange(self.frames, device=latents.device, dtype=torch.float32).expand(latents.shape[0], -1)
 
     def forward(
         self,
@@ -143,10 +150,11 @@ class VideoGenerator(StridedGenerator):
         labels: Int64[Tensor, " b"] | None = None,
         times: Float[Tensor, "*b k"] | None = None,
     ) -> Float[Tensor, "b c k h w"]:
-        count = len(latents)
-        when = self.default_times(count, latents.device) if times is None else times.float().expand(count, -1)
+        count = latents.shape[0]
+        when = self.default_times(latents) if times is None else times.float().expand(count, -1)
         code = self.condition(latents[:, : self.content], labels)
-        motion = self.motion(latents[:, self.content :], code[:, self.content :], when)
+        span = (0, 1) if times is None else None
+        motion = self.motion(latents[:, self.content :], code[:, self.content :], when, span)
         maps, picture = self._canonical(code)
         maps, picture = self._carried(maps, picture, motion, code)
         codes = code.repeat_interleave(when.shape[1], 0)
@@ -174,7 +182,7 @@ class VideoGenerator(StridedGenerator):
         change = self.carry(torch.cat([motion.flatten(0, 1), codes], 1)).float().view(-1, 2, 3)
         theta = torch.cat([STRETCH * change[:, :, :2] + torch.eye(2, device=change.device), change[:, :, 2:]], 2)
         both = torch.cat([maps.float(), picture.float()], 1)
-        grid = F.affine_grid(theta, [len(theta), 1, *both.shape[2:]], align_corners=False)
+        grid = F.affine_grid(theta, [theta.shape[0], 1, *both.shape[2:]], align_corners=False)
         tall = grid.view(count, -1, grid.shape[2], 2)  # the moments of a clip below one another: no copy of its maps
         lain = F.grid_sample(both, tall, padding_mode="border", align_corners=False)
         lain = lain.unflatten(2, (moments, -1)).movedim(2, 1).flatten(0, 1)

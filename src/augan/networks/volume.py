@@ -100,10 +100,11 @@ class MocoganGenerator(nn.Module):
         labels: Int64[Tensor, " b"] | None = None,
         times: Float[Tensor, "*b k"] | None = None,
     ) -> Float[Tensor, "b c k h w"]:
-        count = len(latents)
+        count = latents.shape[0]
         when = torch.arange(self.frames, device=latents.device) if times is None else times
         when = when.float().clamp_min(0).expand(count, -1)
-        motion = self._motion(latents[:, self.content :], labels, int(when.max().ceil()) + 1)
+        moments = self.frames if times is None else int(when.max().ceil()) + 1
+        motion = self._motion(latents[:, self.content :], labels, moments)
         before, share = when.floor().long(), (when - when.floor())[:, :, None]
         rows = torch.arange(count, device=latents.device)[:, None]
         after = (before + 1).clamp_max(motion.shape[1] - 1)
