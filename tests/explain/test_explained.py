@@ -21,6 +21,7 @@ from augan.core.item import ItemSpec
 from augan.explain.intake import decode
 from augan.metrics import InDomainSpace, train_extractor
 from augan.networks import NetworkConfig, build
+from common import TINY
 
 
 def call(*arguments: object) -> Any:
@@ -285,6 +286,19 @@ def test_films_are_explained(tmp_path: Path) -> None:
     found = explain.explain(model, out=tmp_path / "film", count=2)
     assert {"directions", "geometry"} <= set(found.data)
     Image.open(tmp_path / "film" / "interpolations.png").load()
+
+
+def test_a_run_on_clips_is_explained_with_its_own_data(tmp_path: Path) -> None:
+    """Clips that are there twice, too: distances of 0 between real ones."""
+    clips = np.repeat(np.random.default_rng(0).integers(0, 256, (12, 4, 16, 16, 1), dtype=np.uint8), 2, 0)
+    np.savez(tmp_path / "clips.npz", clips=clips)
+    settings = [*TINY, "training.measure_images=0"]
+    run = augan.train(tmp_path / "clips.npz", images=32, out=tmp_path / "run", settings=settings)
+    result = call("explain", run.path, "--out", tmp_path / "page", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert {"directions", "geometry", "neighbours", "critic"} <= set(found)
+    assert found["neighbours"]["real"] == len(clips)
 
 
 def test_a_translation_tells_its_story(tmp_path: Path) -> None:

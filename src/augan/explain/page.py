@@ -103,10 +103,10 @@ def explain(
 def _write(folder: Path, sections: list[Section], omitted: dict[str, str], about: dict[str, Any]) -> Explanation:
     """The folder, whole or not at all."""
     document = {"augan": __version__, **about, "omitted": omitted}
-    document |= {section.name: section.data for section in sections}
+    document = _finite(document | {section.name: section.data for section in sections})
     found = tuple(direction for section in sections for direction in section.directions)
     with atomic_folder(folder) as temporary:
-        write_json(temporary / "explanation.json", _finite(document))
+        write_json(temporary / "explanation.json", document)
         if found:
             write_directions(found, temporary)
         for section in sections:
