@@ -263,14 +263,23 @@ def _attributed(
     values = torch.cat([one.values for one in found])
     errors = torch.cat([one.error for one in found])
     steps = np.concatenate([one.steps for one in found])
-    cams = grad_cam(score_of(critic.network, labels), critic.network, items)
+    cams = _cams(score_of(critic.network, labels), critic.network, items)
     checks = [
-        sanity(critic.network, lambda network, k=k: _for_one(score_of, network, labels, k), items[k : k + 1], baseline)  # type: ignore[misc]
+        sanity(
+            critic.network,
+            lambda network, k=k: _for_one(score_of, network, labels, k),  # type: ignore[misc]
+            items[k : k + 1],
+            baseline,
+            grad_cams=cams is not None,
+        )
         for k in range(min(TESTED, len(items)))
     ]
     check = {name: float(np.mean([one[name] for one in checks])) for name in checks[0]}
-    rows = [coloured(stills(items.cpu())), signed(values), heat(cams)]
-    drawn = sheet(np.concatenate(rows), len(items), ["item", "integrated", "Grad-CAM"])
+    rows = [coloured(stills(items.cpu())), signed(values), *([] if cams is None else [heat(cams)])]
+    drawn = sheet(np.concatenate(rows), len(items), ["item", "integrated", "Grad-CAM"][: len(rows)])
+    seen = "there is no Grad-CAM, as this discriminator has no maps of whole items"
+    if cams is not None:
+        seen = f"Grad-CAM's by {check['grad_cam']:.2f}"
     numbers = {
         "completeness_errors": errors.tolist(),
         "steps": steps.tolist(),
@@ -281,10 +290,18 @@ def _attributed(
         f"Integrated gradients add up to the logit's change within {float(errors.max()):.2%} at worst "
         f"({steps.max()} steps). "
         f"With all weights drawn anew, values correlate by {check['integrated_gradients']:.2f} with those shown (their "
-        f"sizes by {check['integrated_gradients_size']:.2f}), Grad-CAM's by {check['grad_cam']:.2f}: near 0, maps show "
-        "what was learnt; near 1, they show the item alone.</p>"
+        f"sizes by {check['integrated_gradients_size']:.2f}), {seen}. Near 0, maps show what was learnt; near 1, they "
+        "show the item alone.</p>"
     )
     return drawn, numbers, text
+
+
+def _cams(score: Score, network: nn.Module, items: Tensor) -> Tensor | None:
+    """Grad-CAM's maps; None for a network that has none of whole items (one of three frames of a clip)."""
+    try:
+        return grad_cam(score, network, items)
+    except UserError:
+        return None
 
 
 def _for_one(score_of: Any, network: nn.Module, labels: Tensor | None, k: int) -> Score:
