@@ -99,7 +99,7 @@ class Motion(nn.Module):
         return codes
 
     def _wandering(
-        self, pool: Float[Tensor, "b n"], passed: Times, span: tuple[int, int] | None
+        self, pool: Float[Tensor, "b n"], passed: Times, span: tuple[int, int] | None = None
     ) -> Float[Tensor, "b k w"]:
         """Anchors, blended along a quarter of a circle so that the variance is 1 at all times."""
         low, high = span or (int(passed.min().floor()), int(passed.max().floor()) + 1)
