@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from augan.augment.makers import train_on
-from augan.augment.sampler import OVERSUPPLY, _chosen, _judged_rows
 from augan.augment.study import Arm, Indices
+from augan.augment.supply import OVERSUPPLY, filled_up, judged_rows
 from augan.augment.tables import EstimatorTask
 from augan.checkpoint.tables import TableModel
 from augan.core.errors import UserError
@@ -122,8 +122,8 @@ class FrameTask(EstimatorTask):
         if arm == "gan-selected":
             known = np.unique(labels)
             places = np.searchsorted(known, labels), np.searchsorted(known, marks)
-            sides = _judged_rows(items, places[0], new, places[1], seed)
-            chosen, _ = _chosen(
+            sides = judged_rows(items, places[0], new, places[1], seed)
+            chosen, _ = filled_up(
                 *sides, {int(np.searchsorted(known, key)): count for key, count in wanted.items()}, seed
             )
             new, marks = new[chosen], marks[chosen]

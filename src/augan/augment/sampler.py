@@ -18,13 +18,11 @@ from sklearn.utils.validation import validate_data
 from augan.augment.columns import Columns, categories_of
 from augan.augment.makers import GANMaker, Judges, train_on
 from augan.augment.rows import fit_rows
-from augan.augment.selection import Side, select
+from augan.augment.supply import OVERSUPPLY, Chosen, filled_up, judged_rows
 from augan.core.errors import UserError
 
-OVERSUPPLY = 3
 DEFAULT_STEPS = 1_000
 Labels = Int64[np.ndarray, " n"]
-Chosen = Int64[np.ndarray, " _"]
 
 
 class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has no types
@@ -140,8 +138,8 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
         rejected: dict[int, Any] = {}
         if self.select:
             scaled = [model.scale.forward(part).astype(np.float64) for part in (rows, made)]
-            sides = _judged_rows(scaled[0], labels, scaled[1], asked, seed)
-            chosen, rejected = _chosen(*sides, wanted, seed)
+            sides = judged_rows(scaled[0], labels, scaled[1], asked, seed)
+            chosen, rejected = filled_up(*sides, wanted, seed)
         new = made[chosen]
         if self._columns is not None:
             return self._columns.decode(new), asked[chosen], rejected
@@ -167,7 +165,7 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
         rejected: dict[int, Any] = {}
         if self.select:
             judges = Judges(source, seed)
-            chosen, rejected = _chosen(judges.real, judges.side(made, asked), wanted, seed)
+            chosen, rejected = filled_up(judges.real, judges.side(made, asked), wanted, seed)
         assert source.origin is not None
         return to_stored(made[chosen], source.item, source.origin).astype(X.dtype), asked[chosen], rejected
 
@@ -177,38 +175,3 @@ class GANSampler(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn has
 
     def _supply(self, count: int) -> int:
         return OVERSUPPLY * count if self.select else count
-
-
-def _chosen(real: Side, candidates: Side, wanted: dict[int, int], seed: int) -> tuple[Chosen, dict[int, Any]]:
-    """Selected candidates, filled up by others in the order they were made, class by class."""
-    selection = select(real, candidates, wanted, seed)
-    rows = []
-    for label, count in wanted.items():
-        members = np.flatnonzero(candidates.labels == label)
-        kept = members[selection.fates[members] == "kept"]
-        others = members[selection.fates[members] != "kept"]
-        rows.append(np.concatenate([kept, others])[:count])
-    return np.concatenate(rows).astype(np.int64), selection.rejected
-
-
-def _judged_rows(
-    rows: np.ndarray, labels: Labels, made: np.ndarray, asked: Int64[np.ndarray, " m"], seed: int
-) -> tuple[Side, Side]:
-    """Real rows as a forest sees them that did not learn from them, made ones as a forest of all real ones does."""
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-
-    classes = int(labels.max()) + 1
-    forest = RandomForestClassifier(50, random_state=seed % 2**31)
-    if np.bincount(labels).min() < 2:
-        flat = np.full((len(rows), classes), 1 / classes), np.full((len(made), classes), 1 / classes)
-        return Side(features=rows, labels=labels, probabilities=flat[0]), Side(
-            features=made, labels=asked, probabilities=flat[1]
-        )
-    folds = StratifiedKFold(2, shuffle=True, random_state=seed % 2**31)
-    own = cross_val_predict(forest, rows, labels, cv=folds, method="predict_proba")
-    theirs = forest.fit(rows, labels).predict_proba(made)
-    return (
-        Side(features=rows, labels=labels, probabilities=own),
-        Side(features=made, labels=asked, probabilities=theirs),
-    )
