@@ -6,7 +6,8 @@ OpenMoji from outlines to colours, a tenth of the emoji to test on; skins and ge
 deer of CIFAR-10 and back, unpaired: CUT, FastCUT and CycleGAN. Noto to Twemoji and back at 32x32, learnt unpaired, from
 other emoji on either side, and tested on a tenth of the emoji as pairs. IoU is that of membranes at the middle grey;
 "colours" is the Fréchet distance between mean and deviation of each image's channels in translations and in targets.
-Budgets are images of a side, and the same for all ways of a setting. Outcomes are files of bench/translate_cells/:
+Budgets are images of a side, and the same for all ways of a setting; seconds are of the clock, and other work ran
+beside most cells, up to ten times as slow as an idle machine's. Outcomes are files of bench/translate_cells/:
 `python -m bench.translate run [SETTING ...]`, `throughput` for the speed of `translate` beside the bare generator, and
 `report` writes the section.
 """
@@ -84,7 +85,8 @@ def membranes(back: bool) -> Setting:
                 sides[kind].append(np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("L")))
     masks, cells = (np.stack(sides[kind])[..., None] for kind in ("masks", "cells"))
     a, b = (cells, masks) if back else (masks, cells)
-    ways = {"pix2pix": ("pix2pix", ("l1=30",)), "L1 alone": ("pix2pix", ("l1=30", "adversarial=0"))}
+    common = ("l1=100", "average=500")
+    ways = {"pix2pix": ("pix2pix", common), "L1 alone": ("pix2pix", (*common, "adversarial=0"))}
     parts = [_tiles(side) for side in (a[:24], b[:24], a[24:], b[24:])]
     return Setting(
         a=parts[0], b=parts[1], test_a=parts[2], test_b=parts[3], paired=True, ways=ways, images=6_000, masks=back
@@ -114,7 +116,7 @@ def animals(back: bool) -> Setting:
     ways: dict[str, tuple[str, tuple[str, ...]]] = {name: (name, ()) for name in ("cut", "cyclegan", "fastcut")}
     a, b = (DEER, HORSE) if back else (HORSE, DEER)
     sides = [images[labels == a], images[labels == b], test[truth == a], test[truth == b]]
-    return Setting(a=sides[0], b=sides[1], test_a=sides[2], test_b=sides[3], paired=False, ways=ways, images=5_000)
+    return Setting(a=sides[0], b=sides[1], test_a=sides[2], test_b=sides[3], paired=False, ways=ways, images=3_200)
 
 
 def split_by_emoji(codes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +139,7 @@ def line_art() -> Setting:
         test_b=drawings[others],
         paired=True,
         ways={"pix2pix": ("pix2pix", ()), "L1 alone": ("pix2pix", ("adversarial=0",))},
-        images=10_000,
+        images=6_000,
     )
 
 
@@ -156,7 +158,7 @@ def styles(back: bool) -> Setting:
         paired=False,
         truth=True,
         ways={name: (name, ()) for name in ("cut", "cyclegan")},
-        images=5_000,
+        images=3_200,
     )
 
 
@@ -241,7 +243,7 @@ def throughput() -> None:
         best = min(value for name, value in medians.items() if name != "translate")
         found.append({"recipe": recipe, "seconds": medians, "ratio": medians["translate"] / best})
         print(found[-1], flush=True)
-    write_json(THROUGHPUT, {"machine": machine(), "rows": found})
+        write_json(THROUGHPUT, {"machine": machine(), "rows": found})
 
 
 @torch.no_grad()
