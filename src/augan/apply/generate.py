@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from augan.apply.clips import generate_clips
+from augan.apply.sheets import sheet_layout
 from augan.apply.sounds import sound_writer
 from augan.apply.tables import write_rows
 from augan.checkpoint import Model
@@ -29,7 +30,6 @@ from augan.core.pictures import save_gif, save_sheet, to_pillow
 
 Classes = Sequence[str | int] | None
 Tick = Callable[[int], None]
-SHEET_LIMIT = 1_000
 WALK_LIMIT = 500
 FRAMES_PER_STEP = 20
 FRAMES_PER_SEC = 20
@@ -137,14 +137,7 @@ def _write_folder(
 def _write_sheet(
     model: Model, count: int, path: Path, classes: Classes, truncation: float, seed: int, tick: Tick
 ) -> None:
-    if count > SHEET_LIMIT:
-        raise UserError(f"A sheet holds at most {SHEET_LIMIT} images, not {count}. Use .npz or a folder for more.")
-    chosen = model.class_indices(classes)
-    columns, rows, names = round(count**0.5) or 1, None, model.item.class_names or ()
-    if chosen is not None and count >= len(chosen) and count % len(chosen) == 0:
-        columns = count // len(chosen)
-        rows = [names[index] for index in chosen]
-        chosen = [index for index in chosen for _ in range(columns)]
+    chosen, columns, rows = sheet_layout(model, count, classes, "images")
     save_sheet(path, from_unit(model.sample(count, chosen, seed, truncation)), columns, rows)
     tick(count)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from augan.apply.sheets import sheet_layout
 from augan.checkpoint import Model
 from augan.core.errors import UserError
 from augan.core.files import atomic_file, atomic_folder, require_folder_names
@@ -20,7 +21,6 @@ from augan.core.sounds import SoundSpec, decode, in_a_row, pictures_of, write_wa
 
 Classes = Sequence[str | int] | None
 Tick = Callable[[int], None]
-SHEET_LIMIT = 1_000
 ROW_LIMIT = 2_000
 """So many sounds go into one file, at most."""
 
@@ -128,14 +128,7 @@ def _write_npz(
 def _write_sheet(
     model: Model, count: int, path: Path, classes: Classes, truncation: float, seed: int, tick: Tick
 ) -> None:
-    if count > SHEET_LIMIT:
-        raise UserError(f"A sheet holds at most {SHEET_LIMIT} sounds, not {count}. Use .npz or a folder for more.")
-    chosen = model.class_indices(classes)
-    columns, rows, names = round(count**0.5) or 1, None, model.item.class_names or ()
-    if chosen is not None and count >= len(chosen) and count % len(chosen) == 0:
-        columns = count // len(chosen)
-        rows = [names[index] for index in chosen]
-        chosen = [index for index in chosen for _ in range(columns)]
+    chosen, columns, rows = sheet_layout(model, count, classes, "sounds")
     items = from_unit(model.sample(count, chosen, seed, truncation), model.item.dtype)
     save_sheet(path, pictures_of(items, spec_of(model)), columns, rows)
     tick(count)
