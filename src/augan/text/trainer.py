@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from augan.checkpoint import CheckpointStore, Run, pack, read_tensors, unpack
+from augan.checkpoint import CheckpointStore, Run
 from augan.core.config import to_dict
 from augan.core.devices import choose_device
 from augan.core.errors import AuganError, Interrupted, UserError
-from augan.core.files import atomic_folder, read_json, require_absent, require_space, write_json, write_text
+from augan.core.files import atomic_folder, require_absent, require_space, write_json, write_text
 from augan.core.rng import numpy_stream
 from augan.core.threads import ThreadGovernor
 from augan.core.version import __version__
@@ -30,7 +30,7 @@ from augan.text.measure import LEAST, Judge, perplexity
 from augan.text.model import TextModel
 from augan.text.players import TextPlayers
 from augan.text.vocabulary import TextItem
-from augan.training import Journal, Observer, Progress, stop_signals
+from augan.training import Journal, Observer, Progress, Stored, packed, stop_signals
 
 TICK_SEC = 1.0
 SHOWN = 20
@@ -330,47 +330,30 @@ class TextTrainer:
         return {**self.players.learning(), **averages, **optimizers}
 
     def _save(self, best: bool) -> None:
-        tensors: dict[str, Tensor] = {}
-        structures: dict[str, Any] = {}
-        for name, part in self._parts().items():
-            found, structures[name] = pack(part.state_dict(), name)
-            tensors |= found
         self.counters.baseline = self.players.baseline
-        counters = {name: None if value == math.inf else value for name, value in vars(self.counters).items()}
+        tensors, document = packed(self._parts(), self.counters)
         self.store.save(
             self.counters.images_seen,
             {"model": self.players.settled().state_dict(), "training": tensors},
-            {
-                "model": self._current().contract(to_dict(self.config)),
-                "training": {"counters": counters, "parts": structures},
-            },
+            {"model": self._current().contract(to_dict(self.config)), "training": document},
             best,
         )
         self.players.generator.requires_grad_(True)
 
-    def _read_last(self) -> tuple[str, dict[str, Any], dict[str, Tensor]] | None:
+    def _read_last(self) -> Stored | None:
         if Run(self.folder).data["key"] != self.corpus.key:
             raise UserError(f"{self.folder} was trained on other text. Resume with the same.")
         last = self.store.last()
         self.journal.reopen()
-        if last is None:
-            return None
-        return str(last), read_json(last / "training.json"), read_tensors(last / "training.safetensors")
+        return None if last is None else Stored.read(last)
 
     def _restore(self) -> None:
         saved = self.world.decided(self._read_last)
         if saved is None:
             return
-        last, document, stored = saved
-        tensors = {key: value.to(self.device) for key, value in stored.items()}
         try:
-            for name, part in self._parts().items():
-                part.load_state_dict(unpack(document["parts"][name], tensors))
-        except (RuntimeError, ValueError, KeyError) as error:
-            wrong = UserError(f"{last} does not fit these networks: {error}. Resume with the run's own.")
-            raise self._once(wrong) from error
-        counters: dict[str, Any] = {
-            name: math.inf if value is None else value for name, value in document["counters"].items()
-        }
-        self.counters = Counters(**counters)
+            saved.fill(self._parts(), self.device)
+        except UserError as error:
+            raise self._once(error) from error.__cause__
+        self.counters = saved.counters(Counters)
         self.players.baseline = self.counters.baseline

@@ -5,6 +5,7 @@ from augan.training.console import ConsoleObserver
 from augan.training.journal import Journal
 from augan.training.loop import Trainer
 from augan.training.observer import Observer, Progress
+from augan.training.parts import Stored, packed
 from augan.training.quality import QualityMeter
 from augan.training.signals import stop_signals
 from augan.training.sinks import Sink
@@ -18,7 +19,9 @@ __all__ = [
     "QualityMeter",
     "RunConfig",
     "Sink",
+    "Stored",
     "Trainer",
     "TrainingConfig",
+    "packed",
     "stop_signals",
 ]

@@ -11,11 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from augan.checkpoint import pack, read_tensors, unpack
-from augan.core.errors import UserError
-from augan.core.files import read_json
+from augan.checkpoint import read_tensors
 from augan.nn import averaged_copy, channels_last
 from augan.training.config import TrainingConfig
+from augan.training.parts import Stored, misfit, packed
 
 
 @dataclass
@@ -56,12 +55,9 @@ class Counters:
 
 
 @dataclass(frozen=True)
-class Saved:
-    """What a checkpoint folder holds to go on with."""
+class Saved(Stored):
+    """What a checkpoint folder holds to go on with, the average with it."""
 
-    name: str
-    tensors: dict[str, Tensor]
-    document: dict[str, Any]
     average: dict[str, Tensor]
 
     @staticmethod
@@ -72,19 +68,15 @@ class Saved:
         average = {key: value.detach().cpu().clone() for key, value in state.average.state_dict().items()}
         return Saved(name, kept, copy.deepcopy(document), average)
 
-    @staticmethod
-    def read(checkpoint: Path) -> Saved:
+    @classmethod
+    def read(cls, checkpoint: Path) -> Saved:
         """Reads it.
 
         Raises:
             UserError: files missing or damaged.
         """
-        return Saved(
-            str(checkpoint),
-            read_tensors(checkpoint / "training.safetensors"),
-            read_json(checkpoint / "training.json"),
-            read_tensors(checkpoint / "model.safetensors"),
-        )
+        stored, average = Stored.read(checkpoint), read_tensors(checkpoint / "model.safetensors")
+        return cls(stored.name, stored.tensors, stored.document, average)
 
 
 class State:
@@ -112,15 +104,7 @@ class State:
 
     def tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """(all tensors but the average's, everything else as JSON)."""
-        tensors: dict[str, Tensor] = {}
-        structures: dict[str, Any] = {}
-        for name, part in self._parts().items():
-            found, structures[name] = pack(part.state_dict(), name)
-            tensors |= found
-        counters = {**vars(self.counters)}
-        if math.isinf(counters["best_frechet"]):
-            counters["best_frechet"] = None
-        return tensors, {"counters": counters, "parts": structures}
+        return packed(self._parts(), self.counters)
 
     def start_from(self, saved: Saved, classes: tuple[tuple[str, ...], tuple[str, ...]]) -> float:
         """Takes weights of another run's networks wherever name and shape are the same; the share of numbers taken.
@@ -147,19 +131,14 @@ class State:
         Raises:
             UserError: it is of networks with another structure.
         """
-        tensors = {key: value.to(self.device) for key, value in saved.tensors.items()}
+        saved.fill(self._parts(), self.device)
+        for optimizer in (self.optimizer_g, self.optimizer_d):
+            _match_layout(optimizer)
         try:
-            for name, part in self._parts().items():
-                part.load_state_dict(unpack(saved.document["parts"][name], tensors))
-            for optimizer in (self.optimizer_g, self.optimizer_d):
-                _match_layout(optimizer)
             self.average.load_state_dict(saved.average)
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise UserError(f"{saved.name} does not fit these networks: {error}. Resume with the run's own.") from error
-        counters = {**saved.document["counters"]}
-        if counters["best_frechet"] is None:
-            counters["best_frechet"] = math.inf
-        self.counters = Counters(**counters)
+        except RuntimeError as error:
+            raise misfit(saved.name, error) from error
+        self.counters = saved.counters(Counters)
 
 
 def _by_class(

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from augan.checkpoint import CheckpointStore, Run, pack, read_tensors, unpack
+from augan.checkpoint import CheckpointStore, Run
 from augan.core.config import to_dict
 from augan.core.devices import choose_device
 from augan.core.errors import AuganError, Interrupted, UserError
-from augan.core.files import atomic_folder, read_json, require_absent, require_space, write_json
+from augan.core.files import atomic_folder, require_absent, require_space, write_json
 from augan.core.item import to_unit
 from augan.core.pictures import save_sheet
 from augan.core.rng import derive, numpy_stream
@@ -26,7 +26,7 @@ from augan.core.version import __version__
 from augan.core.world import World
 from augan.data import Source, class_counts, subset
 from augan.networks import parameter_count
-from augan.training import Journal, stop_signals
+from augan.training import Journal, Stored, packed, stop_signals
 from augan.translate.config import TranslationConfig
 from augan.translate.cuts import cut, draw_crops, draw_cuts
 from augan.translate.measure import TranslationQuality, measure_translation
@@ -305,56 +305,38 @@ class TranslationTrainer:
         return {**self.players.learning(), **averages, **optimizers}
 
     def _save(self, best: bool) -> None:
-        tensors: dict[str, Tensor] = {}
-        structures: dict[str, Any] = {}
-        for name, part in self._parts().items():
-            found, structures[name] = pack(part.state_dict(), name)
-            tensors |= found
+        tensors, document = packed(self._parts(), self.counters)
         for way, pool in self.players.pools.items():
             if pool.images is not None:
                 tensors[f"pool.{way}"] = pool.images
-        counters = {**vars(self.counters)}
-        if math.isinf(counters["best"]):
-            counters["best"] = None
         model = self._current()
         self.store.save(
             self.counters.images_seen,
             {"model": model.tensors(), "training": tensors},
-            {
-                "model": model.contract(to_dict(self.config)),
-                "training": {"counters": counters, "parts": structures},
-            },
+            {"model": model.contract(to_dict(self.config)), "training": document},
             best,
         )
 
-    def _read_last(self) -> tuple[str, dict[str, Any], dict[str, Tensor]] | None:
-        """The last checkpoint's folder, document and tensors; None where there is none yet."""
+    def _read_last(self) -> Stored | None:
+        """The last checkpoint; None where there is none yet."""
         if Run(self.folder).data["key"] != str(self.key):
             raise UserError(f"{self.folder} was trained on other images. Resume with the same.")
         last = self.store.last()
         self.journal.reopen()
-        if last is None:
-            return None
-        return str(last), read_json(last / "training.json"), read_tensors(last / "training.safetensors")
+        return None if last is None else Stored.read(last)
 
     def _restore(self) -> None:
         saved = self.world.decided(self._read_last)
         if saved is None:
             return
-        last, document, stored = saved
-        tensors = {key: value.to(self.device) for key, value in stored.items()}
         try:
-            for name, part in self._parts().items():
-                part.load_state_dict(unpack(document["parts"][name], tensors))
-        except (RuntimeError, ValueError, KeyError) as error:
-            wrong = UserError(f"{last} does not fit these networks: {error}. Resume with the run's own.")
-            raise self._once(wrong) from error
+            saved.fill(self._parts(), self.device)
+        except UserError as error:
+            raise self._once(error) from error.__cause__
         for way, pool in self.players.pools.items():
-            pool.images = tensors.get(f"pool.{way}")
-        counters = {**document["counters"]}
-        if counters["best"] is None:
-            counters["best"] = math.inf
-        self.counters = Counters(**counters)
+            images = saved.tensors.get(f"pool.{way}")
+            pool.images = None if images is None else images.to(self.device)
+        self.counters = saved.counters(Counters)
 
 
 def _divided(sides: Sides, config: TranslationConfig) -> tuple[Sides, Sides]:

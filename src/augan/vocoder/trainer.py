@@ -14,17 +14,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from augan.checkpoint import CheckpointStore, Run, pack, read_tensors, unpack
+from augan.checkpoint import CheckpointStore, Run
 from augan.core.config import to_dict
 from augan.core.devices import choose_device
 from augan.core.errors import AuganError, Interrupted, UserError
-from augan.core.files import atomic_file, atomic_folder, read_json, require_absent, require_space, write_json
+from augan.core.files import atomic_file, atomic_folder, require_absent, require_space, write_json
 from augan.core.rng import derive, numpy_stream
 from augan.core.sounds import FULL_SCALE, in_a_row, write_wav
 from augan.core.threads import ThreadGovernor, keep_freed_memory
 from augan.core.version import __version__
 from augan.data import Recordings
-from augan.training import Journal, stop_signals
+from augan.training import Journal, Stored, packed, stop_signals
 from augan.vocoder.config import VocoderConfig
 from augan.vocoder.features import log_mel, mel_distance, mel_griffin_lim, stft_distance
 from augan.vocoder.model import VocoderModel, guide_of
@@ -278,18 +278,11 @@ class VocoderTrainer:
         return {"generator": self.generator, "judges": self.judges, **moments}
 
     def _save(self, best: bool) -> None:
-        tensors: dict[str, Tensor] = {}
-        structures: dict[str, Any] = {}
-        for name, part in self._parts().items():
-            found, structures[name] = pack(part.state_dict(), name)
-            tensors |= found
-        counters = {**vars(self.counters)}
-        if math.isinf(counters["best"]):
-            counters["best"] = None
+        tensors, document = packed(self._parts(), self.counters)
         self.store.save(
             self.counters.steps,
             {"model": self.generator.state_dict(), "training": tensors},
-            {"model": self._current().contract(), "training": {"counters": counters, "parts": structures}},
+            {"model": self._current().contract(), "training": document},
             best,
         )
         self.generator.train()
@@ -302,17 +295,9 @@ class VocoderTrainer:
         self.journal.reopen()
         if last is None:
             return
-        document, stored = read_json(last / "training.json"), read_tensors(last / "training.safetensors")
-        tensors = {key: value.to(self.device) for key, value in stored.items()}
-        try:
-            for name, part in self._parts().items():
-                part.load_state_dict(unpack(document["parts"][name], tensors))
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise UserError(f"{last} does not fit these networks: {error}. Resume with the run's own.") from error
-        counters = {**document["counters"]}
-        if counters["best"] is None:
-            counters["best"] = math.inf
-        self.counters = Counters(**counters)
+        saved = Stored.read(last)
+        saved.fill(self._parts(), self.device)
+        self.counters = saved.counters(Counters)
 
 
 def _divided(sounds: Recordings, config: VocoderConfig, least: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
