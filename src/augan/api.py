@@ -141,6 +141,17 @@ def _open(data: Any, reading: DataConfig) -> Source:
     )
 
 
+def open_by(
+    data: Any, settings: Sequence[str] = (), *, size: int | str | None = None, label: str | None = None
+) -> Source:
+    """Data as a run with these settings, such as `data.frames=8`, would read it.
+
+    Raises:
+        UserError: a wrong setting, or see `augan.open`.
+    """
+    return _open(data, _reading(settings, size, strict=False, label=label))
+
+
 def train(
     data: Any,
     *,
@@ -447,7 +458,7 @@ def augment(
     holdout: Any = None,
     groups: Any = None,
     folds: int = 5,
-    steps: int = 1000,
+    steps: int | None = None,
     flip: bool = False,
     cells: Path | str | None = None,
     label: str | None = None,

@@ -154,9 +154,7 @@ def test_inspect_says_what_a_set_of_clips_is(tmp_path: Path) -> None:
     assert found["problems"][0].startswith("Only 8 clips")
 
 
-def test_a_copy_of_clips_is_balanced_in_one_array_and_studies_are_refused(
-    run: Path, clips: Path, tmp_path: Path
-) -> None:
+def test_a_copy_of_clips_is_balanced_in_one_array(run: Path, clips: Path, tmp_path: Path) -> None:
     found = augan.augment(clips, tmp_path / "more.npz", run=run, strategy="20")
     assert found.added == {"down": 4, "right": 4}
     copy = augan.open(tmp_path / "more.npz")
@@ -168,8 +166,18 @@ def test_a_copy_of_clips_is_balanced_in_one_array_and_studies_are_refused(
     assert len(json.loads(Path(str(found.manifest)).read_text())["items"]) == 8
     with pytest.raises(UserError, match="give --out NAME.npz"):
         augan.augment(clips, tmp_path / "folder", run=run, strategy="20")
-    with pytest.raises(UserError, match="there is none of clips"):
-        augan.augment(clips, tmp_path / "no.npz", minutes=0.1, settings=["data.frames=8"], strategy="20")
+
+
+def test_a_study_of_clips_has_a_verdict_a_page_and_an_exit_code(clips: Path, tmp_path: Path) -> None:
+    arguments = ("lift", clips, "--minutes", 0.02, "--folds", 2, "--steps", 2, "--arms", "classical,gan-raw", "--force")
+    settings = [part for setting in [*TINY_CLIPS, "data.frames=8"] for part in ("--set", setting)]
+    page = tmp_path / "study.html"
+    result = RUNNER.invoke(app, [*map(str, arguments), *settings, "--json", "--report", str(page)])
+    assert result.exit_code in (0, 3, 4), result.output
+    found = json.loads(result.stdout)
+    assert {row["arm"] for row in found["arms"]} == {"real", "classical", "gan-raw"}
+    assert found["settings"]["steps"] == 2
+    assert found["verdict"]["word"] in page.read_text()
 
 
 def test_a_run_on_images_is_begun_with_and_stills_are_mixed_in(clips: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def prove(
     holdout: Any = None,
     groups: Any = None,
     folds: int = FOLDS,
-    steps: int = 1000,
+    steps: int | None = None,
     flip: bool = False,
     force: bool = False,
     seed: int = 0,

@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from augan.augment.study import Task
 from augan.augment.twins import Twins, twins_between
 from augan.core.errors import UserError
+from augan.core.item import stills
 from augan.core.rng import derive, numpy_stream
 from augan.data import Source, open_like
 
@@ -50,7 +51,7 @@ class SecondOpinion:
 
 
 def open_holdout(source: Source, holdout: Any) -> Holdout:
-    """Held-out images at the size of the data.
+    """Held-out images or clips at the size of the data.
 
     Raises:
         UserError: no labels, other channels, classes that the data has not.
@@ -112,7 +113,7 @@ def check_leaks(items: np.ndarray, holdout: Holdout, force: bool) -> tuple[str, 
     Raises:
         UserError: there are any, and `force` is not set.
     """
-    found: Twins = twins_between(items, holdout.items)
+    found: Twins = twins_between(stills(items), stills(holdout.items))
     if not len(found):
         return ()
     named = [holdout.names[row] for row in found.pairs[:ITEMS_NAMED, 1]]
@@ -120,7 +121,7 @@ def check_leaks(items: np.ndarray, holdout: Holdout, force: bool) -> tuple[str, 
         f"{len(found)} of {len(holdout.items)} held-out items are in the data, too ({len(found.exact)} exactly, "
         f"{len(found.near)} nearly): {', '.join(named)}{', ...' if len(found) > ITEMS_NAMED else ''}."
     )
-    if not force and items.ndim == 4:  # equal rows of a table may be two cases
+    if not force and items.ndim >= 4:  # equal rows of a table may be two cases
         raise UserError(f"{text} Take them out of the holdout, or --force.")
     return (text,)
 

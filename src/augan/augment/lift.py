@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from augan.augment.films import films_of
 from augan.augment.foreign import Foreign, fit_translation, open_foreign, require_apart
 from augan.augment.frames import FrameTask, fit_rows_gan
 from augan.augment.heldout import Holdout, array_holdout, check_leaks, open_holdout, second_opinion
@@ -21,6 +22,7 @@ from augan.augment.twins import groups_of, twins_within
 from augan.augment.verdict import NOTHING_LEFT, Verdict, best_cheap, compare, judge, with_second_opinion
 from augan.core.errors import UserError
 from augan.core.files import write_json
+from augan.core.item import stills
 from augan.core.notebook import COLOURS, card
 from augan.data import Source, as_pictures, class_counts
 from augan.data import open as open_source
@@ -100,7 +102,7 @@ def lift(
     foreign: Any = None,
     translate: Any = None,
     minutes: float = 1.0,
-    steps: int = 1000,
+    steps: int | None = None,
     folds: int = 5,
     repeats: int = 1,
     seeds: int = 1,
@@ -110,6 +112,7 @@ def lift(
     flip: bool = False,
     force: bool = False,
     cells: Path | str | None = None,
+    settings: Sequence[str] = (),
     also: Mapping[str, Any] | None = None,
     tell: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Lift:
@@ -117,9 +120,10 @@ def lift(
 
     Images (whatever `augan.open` takes) are judged with a small convolutional classifier of `steps` steps, whatever
     the arm: real images, six ways to make more of them without a generator, samples of a variational autoencoder, and
-    samples of a GAN; both are trained for `minutes` on each training part. With a `classifier` or `samplers`, `data`
-    is an array (n, ...) with `labels`, and any classifier with fit and predict_proba and any sampler with fit_resample
-    are judged: augan's own GAN need not be among them.
+    samples of a GAN; both are trained for `minutes` on each training part. Of clips the classifier has convolutions
+    over time as well, there is no autoencoder, and windows of one film stay on one side of every split. With a
+    `classifier` or `samplers`, `data` is an array (n, ...) with `labels`, and any classifier with fit and predict_proba
+    and any sampler with fit_resample are judged: augan's own GAN need not be among them.
 
     Args:
         data, labels: a source with labels, arrays, or a table.
@@ -136,6 +140,7 @@ def lift(
         translate: how they are translated: `fit_translation(...)` or another function (foreign, training part, seed) ->
             something with `translate(images)`, called for each training part; a run, a model or anything with
             `translate`, which must not have learnt from the data; None trains CUT for `minutes`.
+        steps: of the classifier; None for 1,000 on images and 300 on clips.
         minutes: for each GAN, each autoencoder and each translation of each split.
         folds, repeats, seeds: how many splits, and trainings in each.
         ratio: synthetic images of a class for each of the largest class's.
@@ -143,6 +148,7 @@ def lift(
         flip: whether mirrored images keep their label.
         force: go on with classes of fewer than 20 items, and with held-out items that are in the data, too.
         cells: a folder where outcomes are kept, so that a study that was stopped goes on.
+        settings: of the GANs, where there is no `fit`.
         also: more settings to be remembered, such as those of `fit`: outcomes in `cells` are for them only.
         tell: is told each outcome.
 
@@ -160,7 +166,7 @@ def lift(
     if rows is not None:
         if foreign is not None or wanted is not None:
             raise UserError("Images of another domain, and wanted numbers, are for studies of images: leave them out.")
-        learn: Any = fit or fit_rows_gan(minutes=minutes)
+        learn: Any = fit or fit_rows_gan(minutes=minutes, settings=settings)
         frames = FrameTask(rows, learn, classifier=classifier, groups=marks)
         task = frames
         if holdout is not None:
@@ -172,47 +178,43 @@ def lift(
         if holdout is not None:
             held = array_holdout(np.asarray(data), task.class_names, holdout)
     else:
-        makers = (fit or fit_gan(minutes=minutes), autoencoder or fit_autoencoder(minutes=minutes))
+        makers = (fit or fit_gan(minutes=minutes, settings=settings), autoencoder or fit_autoencoder(minutes=minutes))
         source = _labelled(data, labels)
-        if source.item.kind == "video":
-            raise UserError(
-                "A study judges by a classifier of images, and there is none of clips. Clips are added to without a "
-                "test by `augan augment CLIPS --run RUN --out NAME.npz`."
-            )
-        abroad = None
-        if foreign is not None:
-            how = fit_translation(minutes=minutes) if translate is None else translate
-            abroad = open_foreign(source, foreign, how)
+        abroad = _abroad(source, foreign, translate, minutes)
         task = _picture_task(source, makers, steps, ratio, wanted, flip, marks, abroad)
         if holdout is not None:
             held = open_holdout(task.source, holdout)
     notes = _examined(task, force, plan)
+    together = task.groups
+    if marks is None and together is not None:
+        notes += (f"Clips of one film, of {len(np.unique(together)):,}, stay on one side of every split.",)
     notes += _kept_together(task)
     if held is not None:
         notes += check_leaks(task.items(np.arange(len(task.labels))), held, force)
     notes += _apart(task, held, force)
     chosen = _chosen_arms(task, arms)
-    settings = {
+    described = {
         "data": task.key,
         "folds": folds,
         "repeats": repeats,
         "seeds": seeds,
         "seed": seed,
-        "groups": None if marks is None else hashlib.sha256("\n".join(map(str, marks)).encode()).hexdigest()[:16],
+        "groups": None if together is None else hashlib.sha256("\n".join(map(str, together)).encode()).hexdigest()[:16],
         "minutes": minutes,
         "ratio": ratio,
         **task.described,
+        **({"settings": list(settings)} if settings else {}),
         **(also or {}),
         "arms": list(chosen),
     }
-    folder = None if cells is None else _checked_cells(Path(cells), settings)
+    folder = None if cells is None else _checked_cells(Path(cells), described)
     record = _conducted(task, plan, chosen, folder, tell)
     memorised = [text for row in record.about for text in row.get("memorised", ())][:1]
     verdict = judge(record, memorised)
     if held is not None and verdict.arm is not None:
         opinion = second_opinion(task, held, verdict.arm, verdict.rival, max(seeds, HELD_OUT_SEEDS), seed)
         verdict = with_second_opinion(verdict, opinion)
-    return Lift(verdict=verdict, record=record, notes=notes, settings=settings, gallery=_gallery(task, folder))
+    return Lift(verdict=verdict, record=record, notes=notes, settings=described, gallery=_gallery(task, folder))
 
 
 def _table(data: Any, labels: Any, label: str | None) -> TableSource | None:
@@ -262,11 +264,11 @@ def _conducted(
 
 def _kept_together(task: Task) -> tuple[str, ...]:
     """Puts pictures that repeat one another into one group, and says so. Equal rows of a table may be two cases."""
-    if task.items(np.zeros(1, np.int64)).ndim != 4:
+    if task.items(np.zeros(1, np.int64)).ndim < 4:
         return ()
     if len(task.labels) > MOST_COMPARED:
         return (f"Of more than {MOST_COMPARED:,} images, repeated ones are not looked for.",)
-    found = twins_within(task.items(np.arange(len(task.labels))))
+    found = twins_within(stills(task.items(np.arange(len(task.labels)))))
     if not len(found):
         return ()
     task.groups = groups_of(len(task.labels), found.pairs, task.groups)
@@ -334,21 +336,32 @@ def _labelled(data: Any, labels: Any) -> Source:
     return as_pictures(source)
 
 
+def _abroad(source: Source, foreign: Any, translate: Any, minutes: float) -> Foreign | None:
+    """Images of another domain, if there are to be any."""
+    if foreign is None:
+        return None
+    if source.item.kind == "video":
+        raise UserError("Images of another domain are for studies of images: leave foreign out.")
+    return open_foreign(source, foreign, fit_translation(minutes=minutes) if translate is None else translate)
+
+
 def _picture_task(
     source: Source,
     makers: tuple[Fit, Fit],
-    steps: int,
+    steps: int | None,
     ratio: float,
     wanted: Callable[[Labels], Mapping[int, int]] | None,
     flip: bool,
     groups: np.ndarray | None,
     foreign: Foreign | None,
 ) -> PictureTask:
-    fit, autoencoder = makers
+    clips = source.item.kind == "video"
+    if clips and groups is None:
+        groups = films_of(source)
     return PictureTask(
         source,
-        fit,
-        autoencoder=autoencoder,
+        makers[0],
+        autoencoder=None if clips else makers[1],
         steps=steps,
         ratio=ratio,
         wanted=wanted,

@@ -16,7 +16,7 @@ from augan.baselines import fit_vae
 from augan.checkpoint import Model
 from augan.core.config import override
 from augan.core.errors import UserError
-from augan.core.item import from_unit, to_unit
+from augan.core.item import from_unit, stills, to_unit
 from augan.core.rng import derive, numpy_stream
 from augan.data import Source, class_counts, subset
 from augan.metrics import (
@@ -25,7 +25,7 @@ from augan.metrics import (
     copying_statistic,
     nearest_distances,
     nearest_neighbours,
-    train_extractor,
+    train_space,
 )
 from augan.recipes import Budget, recipe_config
 from augan.training import Trainer
@@ -45,7 +45,8 @@ ROUNDS = 4
 SHOWN = 8
 """Images of a kind and class in a gallery."""
 
-Images = UInt8[np.ndarray, "_ _ _ _"]
+Images = UInt8[np.ndarray, "_ ... _ _ _"]
+"""Images (n, h, w, c), or clips (n, t, h, w, c)."""
 Labels = Int64[np.ndarray, " _"]
 
 
@@ -67,8 +68,7 @@ class GANMaker:
     def make(self, label: int, count: int, seed: int) -> Images:
         """Samples of the class."""
         parts = [from_unit(images) for images, _ in self.model.stream(count, [label], seed, batch=256)]
-        item = self.model.item
-        return np.concatenate([np.empty((0, item.height, item.width, item.channels), np.uint8), *parts])
+        return np.concatenate([np.empty((0, *self.model.item.stored_shape), np.uint8), *parts])
 
 
 def train_on(
@@ -130,7 +130,7 @@ class Judges:
         labels = np.asarray(train.labels, np.int64)
         half = _halves(labels, seed)
         parts = [subset(train, np.flatnonzero(half != part)) for part in range(CROSS_FOLDS)]
-        self.spaces: list[InDomainSpace] = [train_extractor(part, seed=seed) for part in parts]
+        self.spaces: list[InDomainSpace] = [train_space(part, seed) for part in parts]
         features, theirs = self._seen(train.items(np.arange(len(train))))
         own = np.where(half[:, None] == 0, theirs[0], theirs[1])
         self.real = Side(features=features, labels=labels, probabilities=own)
@@ -236,7 +236,8 @@ class Gallery:
 
     Attributes:
         class_names: of the rows.
-        kept, real: for each class up to 8 selected images, and the training image nearest to each.
+        kept, real: for each class up to 8 selected images, and the training image nearest to each; of clips, the
+            middle frames.
         rejected: for each class pairs of (reason, up to 8 images).
     """
 
@@ -324,12 +325,12 @@ def _gallery(train: Source, images: Images, real: Side, made: Side, selection: S
     for label in labels:
         rows = np.flatnonzero(made.labels == label)
         chosen = rows[selection.fates[rows] == "kept"][:SHOWN]
-        kept.append(images[chosen])
+        kept.append(stills(images[chosen]))
         members = np.flatnonzero(real.labels == label)
         found = nearest_neighbours(made.features[chosen], real.features[members], 1).indices[:, 0]
-        nearest.append(train.items(members[found]))
+        nearest.append(stills(train.items(members[found])))
         reasons = [reason for reason in selection.rejected[label] if reason != "spare"]
-        pairs = [(reason, images[rows[selection.fates[rows] == reason][:SHOWN]]) for reason in reasons]
+        pairs = [(reason, stills(images[rows[selection.fates[rows] == reason][:SHOWN]])) for reason in reasons]
         rejected.append(tuple(pair for pair in pairs if len(pair[1])))
     return Gallery(
         class_names=tuple(names[label] for label in labels),

@@ -1,4 +1,4 @@
-"""Arms for images: what a small classifier learns from, with and without synthetic ones."""
+"""Arms for images, sounds and clips: what a small classifier learns from, with and without synthetic ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from augan.augment.films import clip_arms
 from augan.augment.foreign import ABROAD, Foreign
 from augan.augment.makers import Fit, Gallery, Images, Labels, Synthetic, synthesise, wanted_of
 from augan.augment.sounds import CHANGES, require_no_flip, sound_arms
@@ -20,6 +21,8 @@ from augan.data import Source, subset
 
 MIXUP_ALPHA = 0.2
 SMOTE_NEIGHBOURS = 5
+STEPS = {"image": 1000, "video": 300}
+"""Steps of the classifier by kind; of other kinds as of images."""
 INNER = 4
 """One part in so many of the training items judges the ways of use among which 'gan-swept' chooses."""
 
@@ -88,9 +91,10 @@ SWEPT = (
 
 
 class PictureTask:
-    """A source with labels, a classifier of `steps` steps, and a way to fit a maker to a part of the source.
+    """A source of images, sounds or clips with labels, and a way to fit a maker to a part of it.
 
     Args:
+        steps: of the classifier; None for 1,000, of clips 300.
         fit: (training part, seed) -> Maker of the arms with a GAN.
         autoencoder: the same for the arm 'vae'; None leaves it out.
         wanted: how many synthetic images each class of a training part gets, by its labels; None: at `ratio` 1, each
@@ -105,7 +109,7 @@ class PictureTask:
         fit: Fit | None,
         *,
         autoencoder: Fit | None = None,
-        steps: int = 1000,
+        steps: int | None = None,
         ratio: float = 1.0,
         wanted: Callable[[Labels], Mapping[int, int]] | None = None,
         flip: bool = False,
@@ -114,18 +118,20 @@ class PictureTask:
     ) -> None:
         assert source.labels is not None
         self.source, self.fit, self.autoencoder = source, fit, autoencoder
-        self.steps, self.flip = steps, flip
+        self.steps, self.flip = steps or STEPS.get(source.item.kind, STEPS["image"]), flip
         self.changes: Mapping[str, Change] = {}
         arms = ARMS
         if source.item.sound is not None:
             require_no_flip(flip)
             self.changes, arms = CHANGES, sound_arms(ARMS)
+        if source.item.kind == "video":
+            arms = clip_arms(ARMS)
         self.wanted = wanted or (lambda labels: wanted_of(labels, ratio))
         self.labels = source.labels.astype(np.int64)
         self.class_names = source.item.class_names or ()
         self.groups, self.key = groups, source.key
         added = {self.class_names[label]: count for label, count in self.wanted(self.labels).items()}
-        self.described: Mapping[str, Any] = {"steps": steps, "flip": flip, "added": added}
+        self.described: Mapping[str, Any] = {"steps": self.steps, "flip": flip, "added": added}
         names = [name for name in arms if fit is not None or not arms[name].generative]
         self.arms: Mapping[str, Arm] = {name: arms[name] for name in names if name != "vae" or autoencoder is not None}
         self.gallery: Gallery | None = None

@@ -1,4 +1,4 @@
-"""A small convolutional classifier that learns from weighted, softly labelled images in a fixed number of steps."""
+"""Small convolutional classifiers of images and clips, which learn from weighted, softly labelled items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from augan.core.item import to_unit
 from augan.core.rng import derive, numpy_stream
-from augan.metrics import Encoder, random_view, reduced
+from augan.metrics import ClipEncoder, Encoder, clip_view, random_view, reduced, reduced_clips
 from augan.nn import channels_last
 
 RATE = 3e-3
@@ -24,8 +24,11 @@ DEFERRED = 0.8
 BEFORE = 0.5
 """The share of the steps that a lesson before another one gets."""
 
+BATCH, CLIPS_BATCH = 64, 32
+Stored = UInt8[np.ndarray, "n *t h w c"]
+"""Images, or with an axis of time clips."""
 Change = Callable[[Tensor, np.random.Generator], Tensor]
-"""Images (b, c, h, w) in [-1, 1] to others of the same classes."""
+"""Images (b, c, h, w) or clips (b, c, t, h, w) in [-1, 1] to others of the same classes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,7 +36,7 @@ class Lesson:
     """What a classifier learns from.
 
     Attributes:
-        images: (n, h, w, c) uint8.
+        images: (n, h, w, c) uint8; clips: (n, t, h, w, c).
         targets: (n, k), rows that sum to 1: labels, or probabilities of them.
         weights: (n,), by which each image's loss is multiplied; None for 1.
         chances: (n,), how often each is drawn, in proportion; None for equally often.
@@ -45,7 +48,7 @@ class Lesson:
         change: how images are changed at random where `views` is set, for kinds that have ways of their own.
     """
 
-    images: UInt8[np.ndarray, "n h w c"]
+    images: Stored
     targets: Float[np.ndarray, "n k"]
     weights: Float[np.ndarray, " n"] | None = None
     chances: Float[np.ndarray, " n"] | None = None
@@ -58,35 +61,37 @@ class Lesson:
 
 
 class ImageClassifier:
-    """Class probabilities of images."""
+    """Class probabilities of images, or of clips."""
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network.eval()
 
     @torch.no_grad()
-    def predict_proba(self, images: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n k"]:
-        """(n, h, w, c) uint8 to (n, classes)."""
+    def predict_proba(self, images: Stored) -> Float[np.ndarray, "n k"]:
+        """(n, h, w, c) or (n, t, h, w, c) uint8 to (n, classes)."""
         parts = [
-            self.network(reduced(to_unit(images[start : start + 256]))).softmax(1).numpy()
-            for start in range(0, len(images), 256)
+            self.network(_seen(images[start : start + 256])).softmax(1).numpy() for start in range(0, len(images), 256)
         ]
         return np.concatenate(parts).astype(np.float64)
 
-    def predict(self, images: UInt8[np.ndarray, "n h w c"]) -> Int64[np.ndarray, " n"]:
+    def predict(self, images: Stored) -> Int64[np.ndarray, " n"]:
         """The likeliest classes."""
         return self.predict_proba(images).argmax(1)
 
 
-def train_classifier(lesson: Lesson, steps: int, seed: int = 0, batch: int = 64) -> ImageClassifier:
-    """A classifier after `steps` steps of `batch` images; deterministic under `seed` on one machine and thread number.
+def train_classifier(lesson: Lesson, steps: int, seed: int = 0, batch: int | None = None) -> ImageClassifier:
+    """A classifier after `steps` steps of `batch` items; deterministic under `seed` on one machine and thread number.
 
-    AdamW with one cycle of the learning rate, label smoothing of 0.05, float32.
+    AdamW with one cycle of the learning rate, label smoothing of 0.05, float32; batches of 64 images or 32 clips.
     """
+    clips = lesson.images.ndim == 5
+    batch = batch or (CLIPS_BATCH if clips else BATCH)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "classifier"))
         classes = lesson.targets.shape[1]
-        encoder = Encoder(lesson.images.shape[3])
-        network = channels_last(nn.Sequential(encoder, nn.Linear(encoder.width, classes)))
+        encoder = ClipEncoder(lesson.images.shape[4]) if clips else Encoder(lesson.images.shape[3])
+        network = nn.Sequential(encoder, nn.Linear(encoder.width, classes))
+        network = network if clips else channels_last(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=RATE, total_steps=steps)
     network.train()
@@ -108,18 +113,16 @@ def _batch(lesson: Lesson, random: np.random.Generator, size: int, late: bool) -
     """Images as the network sees them, targets, and weights of the losses."""
     chances = None if lesson.chances is None else lesson.chances / lesson.chances.sum()
     rows = random.choice(len(lesson.images), size, p=chances)
-    images = reduced(to_unit(lesson.images[rows]))
+    images = _seen(lesson.images[rows])
     targets = lesson.targets[rows].astype(np.float32)
     weights = np.ones(size) if lesson.weights is None else lesson.weights[rows]
     if lesson.deferred is not None and late:
         weights = weights * (targets @ lesson.deferred)
     if lesson.flip:
         mirrored = torch.from_numpy(random.random(size) < 0.5)
-        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+        images = torch.where(mirrored.view(-1, *[1] * (images.ndim - 1)), images.flip(-1), images)
     if lesson.views:
-        images = (
-            random_view(images, random, 1.0, LEAST_SHIFT) if lesson.change is None else lesson.change(images, random)
-        )
+        images = (lesson.change or _view)(images, random)
     if lesson.mixup:
         share = random.beta(lesson.mixup, lesson.mixup)
         other = random.permutation(size)
@@ -127,3 +130,16 @@ def _batch(lesson: Lesson, random: np.random.Generator, size: int, late: bool) -
         targets = share * targets + (1 - share) * targets[other]
         weights = share * weights + (1 - share) * weights[other]
     return images, torch.from_numpy(targets.astype(np.float32)), torch.from_numpy(weights.astype(np.float32))
+
+
+def _seen(images: Stored) -> Tensor:
+    """Stored items as the network sees them: at most 32 pixels a side."""
+    values = to_unit(images)
+    return reduced_clips(values) if values.ndim == 5 else reduced(values)
+
+
+def _view(images: Tensor, random: np.random.Generator) -> Tensor:
+    """Cropped, moved and changed in contrast; all frames of a clip alike."""
+    if images.ndim == 5:
+        return clip_view(images, random)
+    return random_view(images, random, 1.0, LEAST_SHIFT)

@@ -41,7 +41,7 @@ def augment(
     ] = False,
     groups: Groups = None,
     folds: Folds = 5,
-    steps: Steps = 1000,
+    steps: Steps = None,
     flip: Flip = False,
     cells: Cells = None,
     truncation: Annotated[float, typer.Option(help="Below 1: more typical, less diverse.")] = 1.0,
@@ -145,7 +145,7 @@ def lift(
     arms: Annotated[
         str | None, typer.Option(metavar="A,B", help="Which ways of training to compare.", show_default="all")
     ] = None,
-    steps: Steps = 1000,
+    steps: Steps = None,
     ratio: Annotated[float, typer.Option(help="Synthetic images for each of the largest class's.")] = 1.0,
     flip: Flip = False,
     groups: Groups = None,
@@ -171,6 +171,7 @@ def lift(
     ] = False,
     size: Size = None,
     label: Label = None,
+    settings: Settings = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -201,15 +202,16 @@ def lift(
             "tell": lambda outcome: tick(next(done)),
         }
         words = text.is_text(data, None if label is None else "table")
-        if words and any(value is not None for value in (groups, holdout, foreign, translation, size, label)):
+        if words and any(value is not None for value in (groups, holdout, foreign, translation, size, label, settings)):
             raise UserError(
-                "--groups, --holdout, --foreign, --translation, --size and --label are for other data than text."
+                "--groups, --holdout, --foreign, --translation, --size, --label and --set are for other data than text."
             )
         found = (
             lift_text(data, **common)
             if words
             else study(
-                api.open(data, size=size, label=label),
+                api.open_by(data, settings or (), size=size, label=label),
+                settings=settings or (),
                 groups=_groups(groups),
                 holdout=holdout,
                 foreign=foreign,

@@ -40,7 +40,10 @@ Log = Annotated[
     typer.Option("--log", metavar="NAME", help="Also log to tensorboard, wandb or mlflow; may be repeated."),
 ]
 Folds = Annotated[int, typer.Option(min=2, help="Parts of the data, each of which is the test set once.")]
-Steps = Annotated[int, typer.Option(min=1, help="Steps of the classifier, the same for every arm.")]
+Steps = Annotated[
+    int | None,
+    typer.Option(min=1, help="Steps of the classifier, the same for every arm.", show_default="1000; 300 on clips"),
+]
 Flip = Annotated[bool, typer.Option("--flip", help="Mirrored images keep their label.")]
 Cells = Annotated[Path | None, typer.Option(help="Keep outcomes in this folder; a study that stopped goes on.")]
 Groups = Annotated[

@@ -101,3 +101,8 @@ def from_unit(items: Float[Tensor, "b c *grid"], dtype: np.dtype[Any] | type = n
     else:
         levels = values.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     return np.ascontiguousarray(levels.movedim(1, -1).cpu().numpy())
+
+
+def stills(items: Stored) -> np.ndarray:
+    """Images as they are; of clips, (n, t, h, w, c), the middle frames."""
+    return items[:, items.shape[1] // 2] if items.ndim == 5 else items

@@ -1,6 +1,7 @@
 """Measures of generated items against real ones. Arrays in, numbers out; no network of the game in sight."""
 
 from augan.metrics.accuracy import accuracy_scores
+from augan.metrics.clips import ClipEncoder, clip_view, reduced_clips
 from augan.metrics.comparison import LEAST_IMAGES, MOST_SHOWN, Comparison, Side
 from augan.metrics.custom import ModuleSpace, OnnxSpace
 from augan.metrics.diversity import diversity
@@ -26,7 +27,7 @@ from augan.metrics.quality import Quality, measure
 from augan.metrics.rows import RowSpace
 from augan.metrics.scores import inception_score
 from augan.metrics.space import FeatureSpace, Items, Preprocessing
-from augan.metrics.spaces import SPACES, in_domain_space, open_space
+from augan.metrics.spaces import SPACES, in_domain_space, open_space, train_space
 from augan.metrics.tables import TableEvaluation, evaluate_codes
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "MEASURES",
     "MOST_SHOWN",
     "SPACES",
+    "ClipEncoder",
     "Comparison",
     "Encoder",
     "Estimate",
@@ -55,6 +57,7 @@ __all__ = [
     "authenticity",
     "cached_extractor",
     "cached_features",
+    "clip_view",
     "copying_statistic",
     "diversity",
     "evaluate_codes",
@@ -83,7 +86,9 @@ __all__ = [
     "random_view",
     "realism",
     "reduced",
+    "reduced_clips",
     "spectrum_gap",
     "ssim",
     "train_extractor",
+    "train_space",
 ]

@@ -165,12 +165,12 @@ def _loss(items: Items, learner: _Learner, train: list[np.ndarray], seed: int, s
     orders = torch.from_numpy(orders_of(clips.shape[2], kinds, random))
     done = clips[torch.arange(len(clips))[:, None], :, orders].movedim(2, 1)
     if learner.head is not None:
-        both = torch.cat([_viewed(done, random, strength), _viewed(clips, random, strength)])
+        both = torch.cat([clip_view(done, random, strength), clip_view(clips, random, strength)])
         features = learner.network(both)
         told, known = features[:BATCH], features[BATCH:]
         class_loss = F.cross_entropy(learner.head(known), torch.from_numpy(groups), label_smoothing=0.05)
         return class_loss + _change_loss(learner, told, kinds)
-    views = torch.cat([_viewed(done, random), _viewed(done, random)])
+    views = torch.cat([clip_view(done, random), clip_view(done, random)])
     features = learner.network(views)
     codes = F.normalize(learner.projection(features), dim=1)
     count = len(codes)
@@ -183,8 +183,8 @@ def _change_loss(learner: _Learner, features: Tensor, kinds: np.ndarray) -> Tens
     return F.cross_entropy(learner.change(features), torch.from_numpy(kinds), label_smoothing=0.05)
 
 
-def _viewed(clips: Tensor, random: np.random.Generator, strength: float = 1.0) -> Tensor:
-    """Each clip cropped and recoloured at random, all of its frames alike."""
+def clip_view(clips: Float[Tensor, "n c t h w"], random: np.random.Generator, strength: float = 1.0) -> Tensor:
+    """Each clip in [-1, 1] cropped and recoloured at random, all of its frames alike."""
     channels, length = clips.shape[1:3]
     views = random_view(clips.flatten(1, 2), random, strength, LEAST_SHIFT)
     return views.unflatten(1, (channels, length)).contiguous()

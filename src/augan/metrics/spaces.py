@@ -10,9 +10,9 @@ from torch import nn
 
 from augan.core.errors import UserError, unknown_name
 from augan.metrics.bundled import BundledSpace
-from augan.metrics.clips import video_space
+from augan.metrics.clips import train_clip_space, video_space
 from augan.metrics.custom import ModuleSpace, OnnxSpace, exported_space, script_space
-from augan.metrics.in_domain import InDomainSpace, cached_extractor
+from augan.metrics.in_domain import InDomainSpace, cached_extractor, train_extractor
 from augan.metrics.pretrained import clip_space, dinov2_space, inception_space
 from augan.metrics.space import FeatureSpace, Items
 
@@ -35,6 +35,11 @@ class Kind:
 def in_domain_space(items: Items, key: str, cache: Path) -> InDomainSpace:
     """The space made from the real items, for their kind."""
     return video_space(items, key, cache) if items.item.kind == "video" else cached_extractor(items, key, cache)
+
+
+def train_space(items: Items, seed: int) -> InDomainSpace:
+    """A new one, kept nowhere."""
+    return train_clip_space(items, seed=seed) if items.item.kind == "video" else train_extractor(items, seed=seed)
 
 
 SPACES: dict[str, Kind] = {
