@@ -43,7 +43,8 @@ def test_a_classifier_of_clips_tells_directions_that_no_frame_shows() -> None:
     assert learnt.predict_proba(other[:3]).sum(1) == pytest.approx(1)
 
 
-def test_a_study_of_clips_compares_arms_without_an_autoencoder() -> None:
+def test_a_study_of_clips_compares_arms_without_an_autoencoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("augan.metrics.clips.MOST_STEPS", 8)
     clips, labels = _directed(24, 0)
     assert PictureTask(augan.open((clips, labels)), None).steps == 300
     found = lift((clips, labels), fit=_fit, steps=3, folds=2)

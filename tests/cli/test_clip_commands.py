@@ -168,7 +168,10 @@ def test_a_copy_of_clips_is_balanced_in_one_array(run: Path, clips: Path, tmp_pa
         augan.augment(clips, tmp_path / "folder", run=run, strategy="20")
 
 
-def test_a_study_of_clips_has_a_verdict_a_page_and_an_exit_code(clips: Path, tmp_path: Path) -> None:
+def test_a_study_of_clips_has_a_verdict_a_page_and_an_exit_code(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("augan.metrics.clips.MOST_STEPS", 8)
     arguments = ("lift", clips, "--minutes", 0.02, "--folds", 2, "--steps", 2, "--arms", "classical,gan-raw", "--force")
     settings = [part for setting in [*TINY_CLIPS, "data.frames=8"] for part in ("--set", setting)]
     page = tmp_path / "study.html"
