@@ -103,6 +103,6 @@ def from_unit(items: Float[Tensor, "b c *grid"], dtype: np.dtype[Any] | type = n
     return np.ascontiguousarray(levels.movedim(1, -1).cpu().numpy())
 
 
-def stills(items: Stored) -> np.ndarray:
-    """Images as they are; of clips, (n, t, h, w, c), the middle frames."""
+def stills(items: np.ndarray) -> np.ndarray:
+    """The middle frames of clips, (n, t, h, w, c); anything else as it is."""
     return items[:, items.shape[1] // 2] if items.ndim == 5 else items
