@@ -51,7 +51,7 @@ from bench.sets import Missing, fashion
 CELLS = Path(__file__).parent / "video_cells"
 RUNS = Path(__file__).parent / "video_runs"
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-MINUTES = 11.0
+MINUTES = 15.0
 FRAMES, SIDE, GARMENT = 16, 64, 28
 TRAINED, TESTED = 4_000, 1_000
 DIRECTIONS = ("down", "left", "right", "up")

@@ -28,6 +28,8 @@ WANDERING, ANCHORS = 8, 3
 """Numbers that wander with time, and how many anchors of theirs a latent holds."""
 MOTION_NOISE = PHASE_NOISE + WANDERING * ANCHORS
 MOTION = 32
+CALM = 0.3
+"""Of what changes quickly or at random, motion is begun with so much: first it is learnt to go steadily."""
 WATCHED = 3
 STRETCH = 0.1
 """Turns and changes of scale are learnt so much more slowly than shifts: what moves mostly keeps its shape."""
@@ -93,8 +95,8 @@ class Motion(nn.Module):
         start, velocity = self.start(torch.cat([noise[:, :PHASE_NOISE], condition], 1)).chunk(2, 1)
         passed = times[:, :, None] / self.period
         angle = math.pi * (start[:, None] + velocity[:, None] * passed)
-        waves = [angle.sin(), angle.cos(), (2 * angle).sin(), (2 * angle).cos()]
-        wandering = self._wandering(noise[:, PHASE_NOISE:], passed.squeeze(2), span)
+        waves = [angle.sin(), angle.cos(), CALM * (2 * angle).sin(), CALM * (2 * angle).cos()]
+        wandering = CALM * self._wandering(noise[:, PHASE_NOISE:], passed.squeeze(2), span)
         codes: Tensor = self.code(torch.cat([*waves, wandering], 2))
         return codes
 
