@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -38,10 +38,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def write_section(name: str, title: str, body: str) -> None:
-    """Puts the section called `name` into the page, in place of its former self."""
+def write_section(name: str, title: str, body: str, machines: Iterable[str] = ()) -> None:
+    """Puts the section called `name` into the page, in place of its former self.
+
+    `machines`: where its cells were measured, if that was not here and now.
+    """
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    section = f"{begin}\n## {title}\n\n{machine()}\n\n{body.strip()}\n{end}"
+    where = "; ".join(sorted(set(machines))) or machine()
+    section = f"{begin}\n## {title}\n\n{where}\n\n{body.strip()}\n{end}"
     text = PAGE.read_text() if PAGE.exists() else HEAD
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.S)
     text = pattern.sub(lambda _: section, text) if pattern.search(text) else f"{text.rstrip()}\n\n{section}\n"

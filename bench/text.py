@@ -447,7 +447,8 @@ def report() -> None:
         _samples(),
         _lift_table(),
     ]
-    write_section("text", "Text", "\n\n".join(part for part in parts if part))
+    machines = [read_json(path)["machine"] for path in CELLS.glob("*.json")]
+    write_section("text", "Text", "\n\n".join(part for part in parts if part), machines)
 
 
 def main() -> None:

@@ -307,10 +307,10 @@ def report() -> None:
             forms = [f"{values[key]:.3f}" for key in columns]
             rows.append([row, "" if seen is None else f"{seen:,}", cost, *forms])
     header = ["clips", "items seen", "processor seconds", *columns.values()]
-    machines = "; ".join(sorted({cell["machine"].rsplit(",", 1)[0] for cell in cells.values()}))
-    parts = [f"On {machines}. {' '.join((__doc__ or '').split())}", table(header, rows)]
+    parts = [" ".join((__doc__ or "").split()), table(header, rows)]
     parts += [line for name, cell in cells.items() if (line := LINES.get(name, lambda cell: "")(cell))]
-    write_section("video", "Moving clothes", "\n\n".join(parts))
+    machines = [cell["machine"] for cell in cells.values()]
+    write_section("video", "Moving clothes", "\n\n".join(parts), machines)
 
 
 def _directions_line(cell: dict[str, Any]) -> str:
