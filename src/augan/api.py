@@ -444,6 +444,7 @@ def augment(
     strict: bool = False,
     settings: Sequence[str] = (),
     force: bool = False,
+    select: bool | None = None,
     holdout: Any = None,
     groups: Any = None,
     folds: int = 5,
@@ -463,10 +464,11 @@ def augment(
     written, and the result's `out` is None. Otherwise a GAN is trained on all of the data, into a new folder under
     ./runs, and its selected samples are added. `minutes` are divided among the study's GANs and autoencoders and that
     one. With `run`, for data without labels, and with `force` where neither report nor verdict nor holdout is asked
-    for, there is no study, and samples are added as they come.
+    for, there is no study, and samples are added as they come; rows of a table with a label are selected all the same.
 
     Args:
         force: write whatever the study says.
+        select: whether samples are selected; None goes by the above.
         holdout, groups, folds, steps, flip, cells: of the study, see `augan.augment.lift`.
         label: the column of a table that is the class; a `run` knows its own.
         report: where to write the study as a page; verdict: as JSON.
@@ -479,7 +481,7 @@ def augment(
     if text.is_text(data, "table" if label else None):
         from augan.augment.copies import augment_text
 
-        _only_images(size=size, holdout=holdout, groups=groups, report=report)
+        _only_images(size=size, holdout=holdout, groups=groups, report=report, select=select)
         return augment_text(
             data,
             out,
@@ -519,8 +521,10 @@ def augment(
         raise UserError(
             f"--{asked[0]} asks for a test, and {source.name} has no labels: there is no classifier to help."
         )
+    by_default = bool(class_counts(source)) and isinstance(source, TableSource)
+    writing: dict[str, Any] = {"strategy": strategy, "seed": seed, "truncation": truncation, "tick": tick}
     if model is not None:
-        return _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+        return _copy(source, model, target, by_default if select is None else select, **writing)
     study = None
     if class_counts(source) and (asked or not force):
         from augan.augment import gate
@@ -547,29 +551,21 @@ def augment(
             return Augmented(out=None, manifest=None, real=class_counts(source), added={}, study=study.to_json())
     folder = new_run_folder(source.name)
     model = train(source, minutes=minutes, out=folder, settings=settings, seed=seed, observer=observer).load()
-    if study is None:
-        return _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
-    if isinstance(source, TableSource):
-        found = _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
-        return replace(found, study=study.to_json())
-    found = gate.write_selected(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
-    return replace(found, study=study.to_json())
+    chosen = (by_default or study is not None) if select is None else select
+    found = _copy(source, model, target, chosen, **writing)
+    return found if study is None else replace(found, study=study.to_json())
 
 
-def _copy(
-    source: Source,
-    model: Model,
-    out: Path,
-    *,
-    strategy: str,
-    seed: int,
-    truncation: float,
-    tick: Callable[[int], None],
-) -> Augmented:
-    """A bigger copy of images or rows, with samples as they come."""
+def _copy(source: Source, model: Model, out: Path, select: bool, **writing: Any) -> Augmented:
+    """A bigger copy of images or rows, with selected samples or as they come."""
+    if select:
+        from augan.augment import gate
+
+        return gate.write_selected(source, model, out, **writing)
     if isinstance(source, TableSource):
-        return augment_rows(source, model, out, strategy=strategy, seed=seed, truncation=truncation)
-    return _augment(source, model, out, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+        writing.pop("tick")
+        return augment_rows(source, model, out, **writing)
+    return _augment(source, model, out, **writing)
 
 
 __all__ = [

@@ -138,9 +138,38 @@ def test_a_bigger_table_keeps_the_real_rows(here: Path, tmp_path: Path) -> None:
     assert bigger["id"][len(real) :].isna().all()
     manifest = json.loads((tmp_path / "bigger.manifest.json").read_text())
     assert sum(item["rows"][1] - item["rows"][0] for item in manifest["items"]) == 200 - len(real)
-    item = manifest["items"][0]
-    again = augan.load(here / "run").rows(item["rows"][1] - item["rows"][0], [item["class"]], first=item["first"])
-    assert bigger["number"][slice(*item["rows"])].to_numpy() == pytest.approx(again["number"].to_numpy())
+    model = augan.load(here / "run")
+    for item in manifest["items"]:
+        rows = bigger[slice(*item["rows"])].reset_index(drop=True)
+        for place in (0, len(rows) - 1):
+            again = model.rows(1, [item["class"]], first=item["numbers"][place])
+            assert rows["number"][place] == pytest.approx(again["number"][0])
+        chosen = manifest["selection"][item["class"]]
+        assert chosen["made"] == 3 * len(rows)
+        assert chosen["passed"] + sum(chosen["left_out"].values()) == chosen["made"]
+        assert max(item["numbers"]) - min(item["numbers"]) >= len(rows)
+
+
+def test_rows_are_added_as_they_come_where_that_is_asked_for(here: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bigger.csv"
+    asked = ("--run", here / "run", "--out", out, "--strategy", "100", "--no-select")
+    assert call("augment", here / "rows.csv", *asked).exit_code == 0
+    manifest = json.loads((tmp_path / "bigger.manifest.json").read_text())
+    assert "selection" not in manifest
+    numbers = [number for item in manifest["items"] for number in item["numbers"]]
+    assert numbers == list(range(len(numbers)))
+
+
+def test_selected_rows_are_surer_of_their_class(here: Path) -> None:
+    from augan.augment.frames import choose_rows
+
+    source, model = augan.open(here / "rows.csv", label="sex"), augan.load(here / "run")
+    added = {"f": 40, "m": 0}
+    numbers, how = choose_rows(source, model, added, seed=0)
+    assert set(numbers) == set(how) == {"f"}
+    every = model.rows(120, ["f"])["number"]
+    distance = (every - 0.0).abs()  # of f the number is about 0, of m about 4
+    assert distance[numbers["f"]].mean() < distance.mean()
 
 
 def test_lift_of_a_table_with_held_out_rows_and_categories() -> None:

@@ -39,6 +39,14 @@ def augment(
         bool,
         typer.Option("--force", help="Write the copy whatever a test says, and without one where none is asked for."),
     ] = False,
+    select: Annotated[
+        bool | None,
+        typer.Option(
+            "--select/--no-select",
+            help="Of three times as many samples take those that are sure of their class, near real items and on none.",
+            show_default="after a test, and for rows of a table",
+        ),
+    ] = None,
     groups: Groups = None,
     folds: Folds = 5,
     steps: Steps = 1000,
@@ -77,6 +85,7 @@ def augment(
             strict=strict,
             settings=settings or [],
             force=force,
+            select=select,
             holdout=holdout,
             groups=_groups(groups),
             folds=folds,
