@@ -28,6 +28,7 @@ from augan.core.errors import Interrupted, UserError
 from augan.core.files import require_absent
 from augan.core.world import World, join
 from augan.data import SoundReading, Source, class_counts, inspect, open
+from augan.data.kinds import NOUNS
 from augan.data.tables import TableSource
 from augan.explain import OpenModel
 from augan.export import Exported
@@ -300,7 +301,7 @@ def _train_text(
 def _text_model(run: Any) -> Any:
     """Raises UserError for a model of images, where sentences are to be added."""
     if isinstance(run, Model):
-        raise UserError("This model makes images, and the data is text. Give a run on text.")
+        raise UserError(f"This model makes {NOUNS[run.item.kind]}, and the data is text. Give a run on text.")
     return run
 
 
@@ -309,7 +310,7 @@ def _only_images(**given: Any) -> None:
     for name, value in given.items():
         if value is not None:
             option = "--from" if name == "start" else name if name in ("generator", "objective") else f"--{name}"
-            raise UserError(f"{option} is for images, and this is text. Leave it out.")
+            raise UserError(f"{option} is for other data than text. Leave it out.")
 
 
 @contextmanager
@@ -509,7 +510,7 @@ def augment(
             "all. Leave --run out: the test trains its own."
         )
     if isinstance(run, text.TextModel):
-        raise UserError("This model makes sentences, and the data is images. Give a run on images.")
+        raise UserError("This model makes sentences, and the data is not text. Give a run on data of the same kind.")
     model = run if isinstance(run, Model) else None if run is None else load_model(run)
     source = _open(data, _reading_for(model, settings, size, strict, label))
     if isinstance(source, TableSource):

@@ -96,5 +96,7 @@ def require_rows(model: Model) -> TableModel:
         UserError: it makes something else.
     """
     if not isinstance(model, TableModel):
-        raise UserError(f"The run makes {NOUNS[model.item.kind]}, and this is a table. Give a run that learnt from a table.")
+        raise UserError(
+            f"The run makes {NOUNS[model.item.kind]}, and this is a table. Give a run that learnt from a table."
+        )
     return model

@@ -17,6 +17,7 @@ from augan.apply import Contest, Diagnosis, describe_measure
 from augan.augment import Lift
 from augan.core.files import to_json
 from augan.data import DataReport
+from augan.data.kinds import NOUNS, worded
 from augan.export import Exported
 from augan.metrics import Estimate, Evaluation, Quality, TableEvaluation
 from augan.recipes import Demo
@@ -34,8 +35,8 @@ def say(console: Console, text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True)
 
 
-def quality_table(quality: Quality | dict[str, Any], title: str = "Quality") -> Table:
-    """All measures with what they mean."""
+def quality_table(quality: Quality | dict[str, Any], title: str = "Quality", kind: str = "image") -> Table:
+    """All measures of items of a kind with what they mean."""
     values = quality.to_json() if isinstance(quality, Quality) else quality
     table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("measure")
@@ -52,11 +53,11 @@ def quality_table(quality: Quality | dict[str, Any], title: str = "Quality") -> 
     ]
     for name, key, form, meaning in rows:
         if values.get(key) is not None:
-            table.add_row(name, form.format(values[key]), meaning)
+            table.add_row(name, form.format(values[key]), worded(meaning, kind))
     accuracy = values["classifier_accuracy"]
-    judge = f", {accuracy:.1%} accurate on held-out images" if accuracy is not None else ""
+    judge = f", {accuracy:.1%} accurate on held-out {NOUNS[kind]}" if accuracy is not None else ""
     table.caption = (
-        f"{values['fake_images']:,} samples against {values['real_images']:,} real images; "
+        f"{values['fake_images']:,} samples against {values['real_images']:,} real {NOUNS[kind]}; "
         f"{values['features']} {values['features_hash'][:8]}{judge}"
     )
     table.caption_justify = "left"
@@ -114,7 +115,7 @@ def show_lift(console: Console, found: Lift) -> None:
 
 TABLE_MEASURES = {
     "column_shapes": ("column shapes", "{:.3f}", "1: each column is distributed as the real one"),
-    "pair_trends": ("pair trends", "{:.3f}", "1: each pair of columns is"),
+    "pair_trends": ("pair trends", "{:.3f}", "1: each pair of columns goes together as the real one does"),
     "auc_of_classifier": ("AUC of classifier", "{:.3f}", "learnt from these rows, tested on real ones; chance is 0.5"),
     "accuracy_of_classifier": ("its accuracy", "{:.1%}", "of the same classifiers"),
     "nearest_distance": ("nearest distance", "{:.2f}", "median, to the nearest real row; 'real' is what new rows have"),
@@ -349,7 +350,7 @@ def report_table(console: Console, report: DataReport) -> None:
         table.add_row(name.replace("_", " "), escape(_plain(value)))
     console.print(table)
     if values["class_counts"]:
-        classes = Table("class", "rows" if report.columns else "images", show_edge=False, pad_edge=False)
+        classes = Table("class", NOUNS[report.item.kind], show_edge=False, pad_edge=False)
         for name, count in values["class_counts"].items():
             classes.add_row(escape(name), f"{count:,}")
         console.print(classes)
@@ -405,7 +406,7 @@ def runs_table(console: Console, found: list[dict[str, Any]], folder: Path) -> N
     if not found:
         say(console, f"No runs in {escape(str(folder))} yet. Start with: augan demo, or augan train PHOTOS")
         return
-    table = Table(Column("run", overflow="fold"), "data", "recipe", "images", "state", "Fréchet", "agreement")
+    table = Table(Column("run", overflow="fold"), "data", "recipe", "seen", "state", "Fréchet", "agreement")
     table.show_edge = table.pad_edge = False
     for row in found:
         quality = row["quality"] or {}
