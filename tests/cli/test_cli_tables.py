@@ -210,6 +210,32 @@ def test_inspect_says_what_each_column_is(here: Path) -> None:
     assert next(one for one in columns if one["name"] == "gaps")["missing"] == 14
 
 
+def test_no_message_of_a_table_speaks_of_images(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from augan.training import console, loop
+
+    monkeypatch.setattr(loop, "TICK_SEC", 0.0)
+    monkeypatch.setattr(console, "PLAIN_LINE_SEC", 0.0)
+    run, rows = tmp_path / "run", here / "rows.csv"
+    told = [
+        call("train", rows, "--label", "sex", "--images", 400, "--out", run, *SET),
+        call("train", rows, "--out", run, "--resume", "--images", 600),
+        call("inspect", rows, "--label", "sex"),
+        call("doctor", run),
+        call("evaluate", run, "--against", rows),
+        call("generate", run, "--count", 3, "--out", tmp_path / "new.csv"),
+        call("augment", rows, "--run", run, "--out", tmp_path / "bigger.csv", "--strategy", "100"),
+        call("generate", run, "--count", 0, "--out", tmp_path / "x.csv"),
+        call("generate", run, "--count", 3, "--frames", 3, "--out", tmp_path / "x.csv"),
+        call("augment", rows, "--run", run, "--out", tmp_path / "x.csv", "--strategy", "10"),
+        call("train", rows, "--out", tmp_path / "x", "--images", 9, *SET, "--set", "data.held_out=999"),
+    ]
+    assert [result.exit_code for result in told] == [0] * 7 + [2] * 4
+    text = "".join(result.output for result in told)
+    assert "rows/s" in text
+    assert "real rows that the samples reach" in text
+    assert "image" not in text.replace("--images", "")
+
+
 def test_mistakes_are_one_line(here: Path, tmp_path: Path) -> None:
     run, rows = here / "run", here / "rows.csv"
     assert "column" in refused("train", rows, "--label", "sux", "--images", 100, "--out", tmp_path / "x")
@@ -217,7 +243,7 @@ def test_mistakes_are_one_line(here: Path, tmp_path: Path) -> None:
         "train", rows, "--recipe", "article", "--images", 9, "--out", tmp_path / "x"
     )
     pack = ("--set", "training.batch=64")
-    assert "packs" in refused("train", rows, "--images", 100, "--out", tmp_path / "x", *pack)
+    assert "packs" in refused("train", rows, "--recipe", "ctgan", "--images", 100, "--out", tmp_path / "x", *pack)
     assert "Cannot write rows" in refused("generate", run, "--count", 3, "--out", tmp_path / "x.png")
     assert "city=Paris" in refused("generate", run, "--count", 3, "--out", tmp_path / "x.csv", "--where", "city=Paris")
     assert "COLUMN=VALUE" in refused("generate", run, "--count", 3, "--out", tmp_path / "x.csv", "--where", "city")
