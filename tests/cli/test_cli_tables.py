@@ -128,6 +128,31 @@ def test_evaluate_shows_the_trivial_baselines(here: Path) -> None:
     assert "independent" in shown.stdout
 
 
+def test_the_report_of_a_table_has_all_numbers(here: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    asked = ("evaluate", here / "run", "--against", here / "rows.csv", "--html", page)
+    assert call(*asked).exit_code == 0
+    text = page.read_text()
+    for part in ("AUC of classifier", "bootstrap: real rows drawn again", "<td>city</td>", "<td>number</td>"):
+        assert part in text
+    assert "exists" in refused(*asked)
+
+
+def test_runs_of_a_table_stand_beside_the_trivial_ways(here: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    assert call("train", here / "rows.csv", "--label", "sex", "--images", 60, "--out", other, "-q", *SET).exit_code == 0
+    asked = ("compare-runs", here / "run", other, "--against", here / "rows.csv", "--json")
+    found = json.loads(call(*asked).stdout)
+    assert found["runs"] == [str(here / "run"), str(other), "independent", "bootstrap", "real"]
+    assert [one["value"] for one in found["measures"]["copies"][:4]] == [0.0, 0.0, 0.0, 1.0]
+    for name in ("a", "b"):
+        made = call("evaluate", here / "run", "--against", here / "rows.csv", "--json").stdout
+        (tmp_path / f"{name}.json").write_text(made)
+    again = call("compare-runs", tmp_path / "a.json", tmp_path / "b.json")
+    assert again.exit_code == 0, again.output
+    assert "pair trends" in again.stdout
+
+
 def test_a_bigger_table_keeps_the_real_rows(here: Path, tmp_path: Path) -> None:
     out = tmp_path / "bigger.csv"
     result = call("augment", here / "rows.csv", "--run", here / "run", "--out", out, "--strategy", "100")

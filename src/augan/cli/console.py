@@ -113,29 +113,17 @@ def show_lift(console: Console, found: Lift) -> None:
         say(console, f"note: {escape(note)}")
 
 
-TABLE_MEASURES = {
-    "column_shapes": ("column shapes", "{:.3f}", "1: each column is distributed as the real one"),
-    "pair_trends": ("pair trends", "{:.3f}", "1: each pair of columns goes together as the real one does"),
-    "auc_of_classifier": ("AUC of classifier", "{:.3f}", "learnt from these rows, tested on real ones; chance is 0.5"),
-    "accuracy_of_classifier": ("its accuracy", "{:.1%}", "of the same classifiers"),
-    "nearest_distance": ("nearest distance", "{:.2f}", "median, to the nearest real row; 'real' is what new rows have"),
-    "copies": ("copies", "{:.1%}", "rows that are a real one"),
-}
-
-
 def show_table_evaluation(console: Console, found: TableEvaluation, title: str) -> None:
     """The model beside the trivial baselines, and the columns that are least alike."""
-    sides = [side for side in ("model", "independent", "bootstrap", "real") if side in found.measures["column_shapes"]]
-    sides += [side for side in ("real",) if side not in sides and "auc_of_classifier" in found.measures]
+    sides = found.sides
     table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("measure")
     for side in sides:
         table.add_column(side, justify="right", no_wrap=True)
     table.add_column("meaning")
-    for name, (text, form, meaning) in TABLE_MEASURES.items():
-        if name in found.measures:
-            values = found.measures[name]
-            table.add_row(text, *(form.format(values[side]) if side in values else "" for side in sides), meaning)
+    for name, values in found.measures.items():
+        text, meaning, form = describe_measure(name)
+        table.add_row(text, *(form.format(values[side]) if side in values else "" for side in sides), meaning)
     counts = ", ".join(f"{count:,} rows of {name}" for name, count in found.rows.items())
     table.caption, table.caption_justify = f"{counts}; trivial: columns drawn one by one, real rows drawn again", "left"
     console.print(table)
