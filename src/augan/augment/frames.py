@@ -154,10 +154,11 @@ def choose_rows(
     require("sklearn", "tables", "Selecting rows")
     names = source.item.class_names or ()
     wanted = {names.index(name): count for name, count in added.items() if count}
-    parts, asked, first = [], [], {}
+    parts: list[Rows] = []
+    asked: list[Int64[np.ndarray, " _"]] = []
     for label, count in wanted.items():
-        first[label] = sum(len(part) for part in parts)
-        drawn = model.sample(OVERSUPPLY * count, [names[label]], seed, truncation, first[label]).numpy()
+        first = sum(map(len, parts))  # a candidate's number is its place among all of them
+        drawn = model.sample(OVERSUPPLY * count, [names[label]], seed, truncation, first).numpy()
         parts.append(without_label(source.spec, collapse(source.spec, drawn[:, :, 0, 0])))
         asked.append(np.full(len(drawn), label, np.int64))
     assert source.labels is not None
@@ -176,9 +177,9 @@ def choose_rows(
     for place, count in places.items():
         name, reasons = names[known[place]], rejected[place]
         numbers[name] = np.sort(chosen[made.labels[chosen] == place])
-        drawn = OVERSUPPLY * count
-        passed = drawn - sum(reasons.values())
-        how[name] = {"made": drawn, "passed": passed, "left_out": reasons}
+        candidates = OVERSUPPLY * count
+        passed = candidates - sum(reasons.values())
+        how[name] = {"made": candidates, "passed": passed, "left_out": reasons}
     return numbers, how
 
 

@@ -178,8 +178,8 @@ def expand(spec: TableSpec, codes: Codes) -> Float32[np.ndarray, "n width"]:
     rows = np.zeros((len(codes), spec.width), np.float32)
     firsts = np.array([block.hot.start for block in spec.blocks])
     rows[np.arange(len(codes))[:, None], firsts + codes.places] = 1
-    known = [index for index, block in enumerate(spec.blocks) if block.number is not None]
-    rows[:, [spec.blocks[index].number for index in known]] = codes.numbers[:, known]
+    numbers = {index: block.number for index, block in enumerate(spec.blocks) if block.number is not None}
+    rows[:, list(numbers.values())] = codes.numbers[:, list(numbers)]
     return rows
 
 

@@ -163,9 +163,9 @@ CLIP_NETWORKS: dict[str, Callable[[NetworkConfig, dict[str, Any]], tuple[nn.Modu
 
 
 def _ctgan(config: NetworkConfig, table: TableSpec, plain: bool = False) -> tuple[nn.Module, nn.Module]:
-    shape = {"width": config.width, "plain": plain}
-    generator = TableGenerator(table, own=config.latent_size, layers=config.blocks, **shape)
-    return generator, TableDiscriminator(table, pack=config.pack, **shape)
+    own, width, layers = config.latent_size, config.width, config.blocks
+    generator = TableGenerator(table, own=own, width=width, layers=layers, plain=plain)
+    return generator, TableDiscriminator(table, width=width, pack=config.pack, plain=plain)
 
 
 def _rows(config: NetworkConfig, table: TableSpec) -> tuple[nn.Module, nn.Module]:

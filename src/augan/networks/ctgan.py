@@ -24,7 +24,8 @@ class _Growing(nn.Module):
     def __init__(self, size: int, width: int, plain: bool) -> None:
         super().__init__()
         self.linear = nn.Linear(size, width)
-        self.norm, self.slope = (nn.Identity(), SLOPE) if plain else (nn.BatchNorm1d(width), 0.0)
+        self.norm: nn.Module = nn.Identity() if plain else nn.BatchNorm1d(width)
+        self.slope = SLOPE if plain else 0.0
 
     def forward(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b e"]:
         return torch.cat([F.leaky_relu(self.norm(self.linear(x)), self.slope), x], 1)
