@@ -106,7 +106,7 @@ def show_lift(console: Console, found: Lift) -> None:
         shares = [f"{row[name]:.1%}" for name in ("balanced_accuracy", "macro_f1")]
         table.add_row(escape(row["arm"]), *shares, *points)
     splits = found.record.plan.splits
-    table.caption = f"means over {splits} splits; each arm's classifier was tested on images that nothing had seen"
+    table.caption = f"means over {splits} splits; each arm's classifier was tested on items that nothing had seen"
     table.caption_justify = "left"
     console.print(table)
     for note in found.notes:
