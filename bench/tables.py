@@ -1,11 +1,12 @@
-"""Tables: rows of augan beside those of the package `ctgan`, for as many rounds of 500 rows, and studies of what helps.
+"""Tables: rows of augan beside those of the package `ctgan`, and studies of what helps.
 
 Sets: breast_cancer and wine of scikit-learn; with columns of several types penguins (palmerpenguins), the weather of
 Seattle (vega_datasets, with dates) and answers on affairs (statsmodels; the label is whether there were any). Seven
 tenths of the rows are learnt from, the rest are held out. AUC is that of a logistic regression and a random forest, on
 average, which learnt from generated rows and are tested on the held-out ones; column shapes and pair trends are
-SDMetrics'. Ways: `augan`; `augan-ctgan`, the published game; the package `ctgan`; `augan-longer` and `ctgan-longer`
-with five times the rounds; and without a generator `independent` (each column drawn on its own) and `bootstrap` (real
+SDMetrics'. Ways: the package `ctgan`, in rounds of 500 rows; `augan-ctgan`, the published game in augan, for as many;
+`augan`, recipe auto, three rounds of 64 rows for each of those; `augan-longer` and `ctgan-longer` with five times the
+rounds; and without a generator `independent` (each column drawn on its own) and `bootstrap` (real
 rows drawn again).
 Seconds are of the processor, one thread. Outcomes are files of bench/tables_cells/: `python -m bench.tables run
 [SET ...] [--ways A,B]`, `lift [SET ...]`, `report`.
@@ -18,7 +19,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ from bench.report import machine, table, write_section
 
 CELLS = Path(__file__).parent / "tables_cells"
 LEARNT, LONGER, BATCH = 0.7, 5, 500
+ROWS = {"auto": 3 * 64, "ctgan": BATCH}
+"""What a recipe sees for each round of the package."""
 DAY = pd.Timedelta(days=1)
 EPOCH = pd.Timestamp("1970-01-01")
 
@@ -109,7 +112,7 @@ def by_augan(recipe: str, longer: int = 1) -> Callable[[TableSource, Setting, in
         with tempfile.TemporaryDirectory() as folder:
             run = api.train(
                 source,
-                images=longer * setting.rounds * BATCH,
+                images=longer * setting.rounds * ROWS[recipe],
                 out=Path(folder) / "run",
                 recipe=recipe,
                 seed=seed,
@@ -191,8 +194,9 @@ def measured(source: TableSource, made: Any, rest: Any) -> dict[str, float]:
 
 
 def run(names: list[str], ways: list[str], seeds: list[int]) -> None:
-    """Cells that are not there yet."""
+    """Cells that are not there yet. What a way loads when it is first used is loaded before it is timed."""
     torch.set_num_threads(1)
+    warm: set[str] = set()
     for name in names:
         for seed in seeds:
             for way in ways:
@@ -201,6 +205,9 @@ def run(names: list[str], ways: list[str], seeds: list[int]) -> None:
                     continue
                 setting = SETTINGS[name]
                 source, rest = divided(setting, seed)
+                if way not in warm:
+                    WAYS[way](source, replace(setting, rounds=5), seed)
+                    warm.add(way)
                 begun = time.process_time()
                 made = WAYS[way](source, setting, seed)
                 seconds = time.process_time() - begun
@@ -228,7 +235,9 @@ def study(name: str) -> None:
         frame = pd.concat([frame[frame[label] != counts.index[-1]], rare.iloc[:: max(1, len(rare) // FEW)]])
     begun = time.process_time()
     rounds = LIFTS[name]
-    found = lift(frame, label=label, fit=fit_rows_gan(steps=rounds * BATCH // 64), folds=5, also={"rounds": rounds})
+    found = lift(
+        frame, label=label, fit=fit_rows_gan(steps=rounds * ROWS["auto"] // 64), folds=5, also={"rounds": rounds}
+    )
     CELLS.mkdir(exist_ok=True)
     sizes = {str(key): int(value) for key, value in frame[label].value_counts().items()}
     write_json(path, {"set": name, "classes": sizes, "seconds": time.process_time() - begun, **found.to_json()})
@@ -246,9 +255,10 @@ def report() -> None:
                 continue
             mean = {key: float(np.mean([cell[key] for cell in own])) for key in own[0] if key in MEASURED}
             longer = LONGER if way.endswith("-longer") else 1
-            rounds = longer * setting.rounds if way not in ("independent", "bootstrap") else ""
+            rounds = longer * setting.rounds * (3 if way in ("augan", "augan-longer") else 1)
+            shown = "" if way in ("independent", "bootstrap") else rounds
             scores = [f"{mean[key]:.3f}" for key in ("auc", "real_auc", "column_shapes", "pair_trends")]
-            rows.append([name, way, len(own), rounds, f"{mean['seconds']:.0f}", *scores])
+            rows.append([name, way, len(own), shown, f"{mean['seconds']:.0f}", *scores])
     head = ["set", "way", "splits", "rounds", "seconds", "AUC", "AUC of real rows", "column shapes", "pair trends"]
     body = f"{(__doc__ or '').split(chr(10), 1)[1].strip()}\n\n{table(head, rows)}\n\n{_lifts()}"
     write_section("tables", "Tables", body)

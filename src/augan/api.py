@@ -28,6 +28,7 @@ from augan.core.errors import Interrupted, UserError
 from augan.core.files import require_absent
 from augan.core.world import World, join
 from augan.data import SoundReading, Source, class_counts, inspect, open
+from augan.data.kinds import NOUNS
 from augan.data.tables import TableSource
 from augan.explain import OpenModel
 from augan.export import Exported
@@ -311,7 +312,7 @@ def _train_text(
 def _text_model(run: Any) -> Any:
     """Raises UserError for a model of images, where sentences are to be added."""
     if isinstance(run, Model):
-        raise UserError("This model makes images, and the data is text. Give a run on text.")
+        raise UserError(f"This model makes {NOUNS[run.item.kind]}, and the data is text. Give a run on text.")
     return run
 
 
@@ -320,7 +321,7 @@ def _only_images(**given: Any) -> None:
     for name, value in given.items():
         if value is not None:
             option = "--from" if name == "start" else name if name in ("generator", "objective") else f"--{name}"
-            raise UserError(f"{option} is for images, and this is text. Leave it out.")
+            raise UserError(f"{option} is for other data than text. Leave it out.")
 
 
 @contextmanager
@@ -455,6 +456,7 @@ def augment(
     strict: bool = False,
     settings: Sequence[str] = (),
     force: bool = False,
+    select: bool | None = None,
     holdout: Any = None,
     groups: Any = None,
     folds: int = 5,
@@ -474,10 +476,11 @@ def augment(
     written, and the result's `out` is None. Otherwise a GAN is trained on all of the data, into a new folder under
     ./runs, and its selected samples are added. `minutes` are divided among the study's GANs and autoencoders and that
     one. With `run`, for data without labels, and with `force` where neither report nor verdict nor holdout is asked
-    for, there is no study, and samples are added as they come.
+    for, there is no study, and samples are added as they come; rows of a table with a label are selected all the same.
 
     Args:
         force: write whatever the study says.
+        select: whether samples are selected; None goes by the above.
         holdout, groups, folds, steps, flip, cells: of the study, see `augan.augment.lift`.
         label: the column of a table that is the class; a `run` knows its own.
         report: where to write the study as a page; verdict: as JSON.
@@ -490,7 +493,7 @@ def augment(
     if text.is_text(data, "table" if label else None):
         from augan.augment.copies import augment_text
 
-        _only_images(size=size, holdout=holdout, groups=groups, report=report)
+        _only_images(size=size, holdout=holdout, groups=groups, report=report, select=select)
         return augment_text(
             data,
             out,
@@ -518,7 +521,7 @@ def augment(
             "all. Leave --run out: the test trains its own."
         )
     if isinstance(run, text.TextModel):
-        raise UserError("This model makes sentences, and the data is images. Give a run on images.")
+        raise UserError("This model makes sentences, and the data is not text. Give a run on data of the same kind.")
     model = run if isinstance(run, Model) else None if run is None else load_model(run)
     source = _open(data, _reading_for(model, settings, size, strict, label))
     if isinstance(source, TableSource):
@@ -530,8 +533,10 @@ def augment(
         raise UserError(
             f"--{asked[0]} asks for a test, and {source.name} has no labels: there is no classifier to help."
         )
+    by_default = bool(class_counts(source)) and isinstance(source, TableSource)
+    writing: dict[str, Any] = {"strategy": strategy, "seed": seed, "truncation": truncation, "tick": tick}
     if model is not None:
-        return _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+        return _copy(source, model, target, by_default if select is None else select, **writing)
     study = None
     if class_counts(source) and (asked or not force):
         from augan.augment import gate
@@ -558,29 +563,21 @@ def augment(
             return Augmented(out=None, manifest=None, real=class_counts(source), added={}, study=study.to_json())
     folder = new_run_folder(source.name)
     model = train(source, minutes=minutes, out=folder, settings=settings, seed=seed, observer=observer).load()
-    if study is None:
-        return _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
-    if isinstance(source, TableSource):
-        found = _copy(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
-        return replace(found, study=study.to_json())
-    found = gate.write_selected(source, model, target, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
-    return replace(found, study=study.to_json())
+    chosen = (by_default or study is not None) if select is None else select
+    found = _copy(source, model, target, chosen, **writing)
+    return found if study is None else replace(found, study=study.to_json())
 
 
-def _copy(
-    source: Source,
-    model: Model,
-    out: Path,
-    *,
-    strategy: str,
-    seed: int,
-    truncation: float,
-    tick: Callable[[int], None],
-) -> Augmented:
-    """A bigger copy of images or rows, with samples as they come."""
+def _copy(source: Source, model: Model, out: Path, select: bool, **writing: Any) -> Augmented:
+    """A bigger copy of images or rows, with selected samples or as they come."""
+    if select:
+        from augan.augment import gate
+
+        return gate.write_selected(source, model, out, **writing)
     if isinstance(source, TableSource):
-        return augment_rows(source, model, out, strategy=strategy, seed=seed, truncation=truncation)
-    return _augment(source, model, out, strategy=strategy, seed=seed, truncation=truncation, tick=tick)
+        writing.pop("tick")
+        return augment_rows(source, model, out, **writing)
+    return _augment(source, model, out, **writing)
 
 
 __all__ = [

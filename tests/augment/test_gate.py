@@ -133,3 +133,14 @@ def test_the_command(bars_npz: Path, here: Path) -> None:
 def test_the_time_is_what_is_asked_for() -> None:
     each = gate.share_of_each(10.0, folds=5, holdout=True)
     assert 5 * each + 5 * gate.AUTOENCODER * each + each + each == pytest.approx(10.0)
+
+
+def test_a_run_adds_selected_images_where_that_is_asked_for(
+    bars_npz: Path, here: Path, tiny_run: augan.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "choose_samples", lambda *given: (CHOSEN, {"low": {"copy": 2}}))
+    found = augan.augment(bars_npz, here / "chosen.npz", run=tiny_run.path, select=True)
+    assert found.manifest is not None
+    assert json.loads(found.manifest.read_text())["rejected"] == {"low": {"copy": 2}}
+    with pytest.raises(UserError, match="has no labels, by which"):
+        augan.augment(np.zeros((9, 8, 8), np.uint8), here / "x.npy", run=tiny_run.path, strategy="20", select=True)

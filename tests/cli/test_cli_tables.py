@@ -128,6 +128,31 @@ def test_evaluate_shows_the_trivial_baselines(here: Path) -> None:
     assert "independent" in shown.stdout
 
 
+def test_the_report_of_a_table_has_all_numbers(here: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    asked = ("evaluate", here / "run", "--against", here / "rows.csv", "--html", page)
+    assert call(*asked).exit_code == 0
+    text = page.read_text()
+    for part in ("AUC of classifier", "bootstrap: real rows drawn again", "<td>city</td>", "<td>number</td>"):
+        assert part in text
+    assert "exists" in refused(*asked)
+
+
+def test_runs_of_a_table_stand_beside_the_trivial_ways(here: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    assert call("train", here / "rows.csv", "--label", "sex", "--images", 60, "--out", other, "-q", *SET).exit_code == 0
+    asked = ("compare-runs", here / "run", other, "--against", here / "rows.csv", "--json")
+    found = json.loads(call(*asked).stdout)
+    assert found["runs"] == [str(here / "run"), str(other), "independent", "bootstrap", "real"]
+    assert [one["value"] for one in found["measures"]["copies"][:4]] == [0.0, 0.0, 0.0, 1.0]
+    for name in ("a", "b"):
+        made = call("evaluate", here / "run", "--against", here / "rows.csv", "--json").stdout
+        (tmp_path / f"{name}.json").write_text(made)
+    again = call("compare-runs", tmp_path / "a.json", tmp_path / "b.json")
+    assert again.exit_code == 0, again.output
+    assert "pair trends" in again.stdout
+
+
 def test_a_bigger_table_keeps_the_real_rows(here: Path, tmp_path: Path) -> None:
     out = tmp_path / "bigger.csv"
     result = call("augment", here / "rows.csv", "--run", here / "run", "--out", out, "--strategy", "100")
@@ -138,9 +163,38 @@ def test_a_bigger_table_keeps_the_real_rows(here: Path, tmp_path: Path) -> None:
     assert bigger["id"][len(real) :].isna().all()
     manifest = json.loads((tmp_path / "bigger.manifest.json").read_text())
     assert sum(item["rows"][1] - item["rows"][0] for item in manifest["items"]) == 200 - len(real)
-    item = manifest["items"][0]
-    again = augan.load(here / "run").rows(item["rows"][1] - item["rows"][0], [item["class"]], first=item["first"])
-    assert bigger["number"][slice(*item["rows"])].to_numpy() == pytest.approx(again["number"].to_numpy())
+    model = augan.load(here / "run")
+    for item in manifest["items"]:
+        rows = bigger[slice(*item["rows"])].reset_index(drop=True)
+        for place in (0, len(rows) - 1):
+            again = model.rows(1, [item["class"]], first=item["numbers"][place])
+            assert rows["number"][place] == pytest.approx(again["number"][0])
+        chosen = manifest["selection"][item["class"]]
+        assert chosen["made"] == 3 * len(rows)
+        assert chosen["passed"] + sum(chosen["left_out"].values()) == chosen["made"]
+        assert max(item["numbers"]) - min(item["numbers"]) >= len(rows)
+
+
+def test_rows_are_added_as_they_come_where_that_is_asked_for(here: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bigger.csv"
+    asked = ("--run", here / "run", "--out", out, "--strategy", "100", "--no-select")
+    assert call("augment", here / "rows.csv", *asked).exit_code == 0
+    manifest = json.loads((tmp_path / "bigger.manifest.json").read_text())
+    assert "selection" not in manifest
+    numbers = [number for item in manifest["items"] for number in item["numbers"]]
+    assert numbers == list(range(len(numbers)))
+
+
+def test_selected_rows_are_surer_of_their_class(here: Path) -> None:
+    from augan.augment.frames import choose_rows
+
+    source, model = augan.open(here / "rows.csv", label="sex"), augan.load(here / "run")
+    added = {"f": 40, "m": 0}
+    numbers, how = choose_rows(source, model, added, seed=0)
+    assert set(numbers) == set(how) == {"f"}
+    every = model.rows(120, ["f"])["number"]
+    distance = (every - 0.0).abs()  # of f the number is about 0, of m about 4
+    assert distance[numbers["f"]].mean() < distance.mean()
 
 
 def test_lift_of_a_table_with_held_out_rows_and_categories() -> None:
@@ -181,6 +235,32 @@ def test_inspect_says_what_each_column_is(here: Path) -> None:
     assert next(one for one in columns if one["name"] == "gaps")["missing"] == 14
 
 
+def test_no_message_of_a_table_speaks_of_images(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from augan.training import console, loop
+
+    monkeypatch.setattr(loop, "TICK_SEC", 0.0)
+    monkeypatch.setattr(console, "PLAIN_LINE_SEC", 0.0)
+    run, rows = tmp_path / "run", here / "rows.csv"
+    told = [
+        call("train", rows, "--label", "sex", "--images", 400, "--out", run, *SET),
+        call("train", rows, "--out", run, "--resume", "--images", 600),
+        call("inspect", rows, "--label", "sex"),
+        call("doctor", run),
+        call("evaluate", run, "--against", rows),
+        call("generate", run, "--count", 3, "--out", tmp_path / "new.csv"),
+        call("augment", rows, "--run", run, "--out", tmp_path / "bigger.csv", "--strategy", "100"),
+        call("generate", run, "--count", 0, "--out", tmp_path / "x.csv"),
+        call("generate", run, "--count", 3, "--frames", 3, "--out", tmp_path / "x.csv"),
+        call("augment", rows, "--run", run, "--out", tmp_path / "x.csv", "--strategy", "10"),
+        call("train", rows, "--out", tmp_path / "x", "--images", 9, *SET, "--set", "data.held_out=999"),
+    ]
+    assert [result.exit_code for result in told] == [0] * 7 + [2] * 4
+    text = "".join(result.output for result in told)
+    assert "rows/s" in text
+    assert "real rows that the samples reach" in text
+    assert "image" not in text.replace("--images", "")
+
+
 def test_mistakes_are_one_line(here: Path, tmp_path: Path) -> None:
     run, rows = here / "run", here / "rows.csv"
     assert "column" in refused("train", rows, "--label", "sux", "--images", 100, "--out", tmp_path / "x")
@@ -188,7 +268,7 @@ def test_mistakes_are_one_line(here: Path, tmp_path: Path) -> None:
         "train", rows, "--recipe", "article", "--images", 9, "--out", tmp_path / "x"
     )
     pack = ("--set", "training.batch=64")
-    assert "packs" in refused("train", rows, "--images", 100, "--out", tmp_path / "x", *pack)
+    assert "packs" in refused("train", rows, "--recipe", "ctgan", "--images", 100, "--out", tmp_path / "x", *pack)
     assert "Cannot write rows" in refused("generate", run, "--count", 3, "--out", tmp_path / "x.png")
     assert "city=Paris" in refused("generate", run, "--count", 3, "--out", tmp_path / "x.csv", "--where", "city=Paris")
     assert "COLUMN=VALUE" in refused("generate", run, "--count", 3, "--out", tmp_path / "x.csv", "--where", "city")

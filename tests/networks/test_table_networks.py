@@ -8,18 +8,20 @@ import torch
 import augan
 from augan.core.errors import UserError
 from augan.networks import NetworkConfig, build
+from augan.networks.build import TABLE_NETWORKS
 from mixed_rows import mixed
 
 
-def built(pack: int = 4) -> tuple[torch.nn.Module, torch.nn.Module, augan.data.tables.TableSource]:
+def built(pack: int = 4, name: str = "ctgan") -> tuple[torch.nn.Module, torch.nn.Module, augan.data.tables.TableSource]:
     source = augan.open(mixed(), label="sex")
     torch.manual_seed(0)
-    config = NetworkConfig(name="ctgan", latent_size=8, width=16, blocks=2, pack=pack)
+    config = NetworkConfig(name=name, latent_size=8, width=16, blocks=2, pack=pack)
     return *build(config, source.item), source
 
 
-def test_in_training_as_in_evaluation_the_asked_value_is_what_comes() -> None:
-    generator, _, source = built()
+@pytest.mark.parametrize("name", TABLE_NETWORKS)
+def test_in_training_as_in_evaluation_the_asked_value_is_what_comes(name: str) -> None:
+    generator, _, source = built(name=name)
     spec = source.spec
     conditions = torch.arange(len(spec.conditions)).repeat(3)
     latents = torch.randn(len(conditions), generator.latent_size)
@@ -66,8 +68,19 @@ def test_a_pack_has_one_verdict_which_every_row_moves() -> None:
     assert (slope[1:] == 0).all()
 
 
+def test_plain_networks_judge_and_make_each_row_on_its_own() -> None:
+    """Without batch normalisation and dropout a row is the same in training whatever is beside it."""
+    generator, discriminator, _ = built(pack=1, name="rows")
+    generator.train()
+    latents, conditions = torch.randn(6, generator.latent_size), torch.zeros(6, dtype=torch.int64)
+    rows = generator(latents, conditions)
+    assert torch.allclose(rows[:2], generator(latents[:2], conditions[:2]), atol=1e-6)
+    verdict = discriminator.train()(rows, conditions)
+    assert torch.allclose(verdict[:2], discriminator(rows[:2], conditions[:2]), atol=1e-6)
+
+
 def test_families_are_for_what_they_are_for() -> None:
-    with pytest.raises(UserError, match="network family for items of kind table 'strided'. Known: ctgan"):
+    with pytest.raises(UserError, match="network family for items of kind table 'strided'. Known: ctgan, rows"):
         build(NetworkConfig(name="strided"), augan.open(mixed()).item)
     with pytest.raises(UserError, match="network family for items of kind image 'ctgan'"):
         build(NetworkConfig(name="ctgan"), augan.core.item.ItemSpec(channels=1, height=8, width=8))

@@ -16,6 +16,7 @@ from augan.checkpoint import Model
 from augan.core.errors import UserError
 from augan.core.item import from_unit, to_unit
 from augan.data import Source, cache_folder, class_counts
+from augan.data.kinds import NOUNS
 from augan.metrics import InDomainSpace, in_domain_space, nearest_distances
 
 BATCH = 64
@@ -58,13 +59,13 @@ def plan_additions(source: Source, strategy: str) -> dict[str, int]:
     Raises:
         UserError: see `images_to_add`; no labels and no number; nothing to add.
     """
-    counts = class_counts(source) or {"": len(source)}
+    counts, noun = class_counts(source) or {"": len(source)}, NOUNS[source.item.kind]
     if not class_counts(source) and not (strategy.isascii() and strategy.isdigit()):
         raise UserError(
-            f"{source.name} has no labels, so there are no classes to balance. Give --strategy N, the number of images "
+            f"{source.name} has no labels, so there are no classes to balance. Give --strategy N, the number of {noun} "
             f"that the copy is to have (more than {len(source)})."
         )
-    added = images_to_add(counts, strategy)
+    added = images_to_add(counts, strategy, noun)
     if not any(added.values()):
         raise UserError(f"Nothing to add: {source.name} has what --strategy {strategy} asks for. Try --strategy all.")
     return added
@@ -73,6 +74,11 @@ def plan_additions(source: Source, strategy: str) -> dict[str, int]:
 def check_model(source: Source, model: Model) -> None:
     """Raises UserError if the model does not make items of this data."""
     ours, theirs = source.item, model.item
+    if ours.kind != theirs.kind:
+        raise UserError(
+            f"The run makes {NOUNS[theirs.kind]}, and {source.name} was opened as {NOUNS[ours.kind]}. Give a run "
+            "of the same kind."
+        )
     if ours.frames != theirs.frames:
         made, had = ("images" if n is None else f"clips of {n} frames" for n in (theirs.frames, ours.frames))
         raise UserError(f"The run makes {made}, and {source.name} was opened as {had}.")
@@ -128,7 +134,7 @@ def augment(
     added = {name: len(chosen) for name, chosen in numbers.items()}
     count = sum(added.values())
     if not count:
-        raise UserError("No sample passed the selection: each is unsure of its class, far from real images or a copy.")
+        raise UserError("No sample passed the selection: each is unsure of its class, far from real ones or a copy.")
     extractor = in_domain_space(source, source.key, cache_folder())
     items: list[dict[str, Any]] = []
     batches = _Batches(model, source, numbers, seed, truncation, extractor, items, tick)

@@ -19,6 +19,7 @@ from augan.core.files import atomic_file, atomic_folder, require_absent, require
 from augan.core.item import from_unit
 from augan.core.npz import NpzWriter
 from augan.core.reels import USUAL_RATE, mosaic, save_clip, save_frames, save_mosaic, write_mp4
+from augan.data.kinds import NOUNS
 
 Classes = Sequence[str | int] | None
 Tick = Callable[[int], None]
@@ -55,7 +56,7 @@ def at_times(model: Model, frames: int | None, fps: float | None) -> Model:
     """
     item = model.item
     if item.kind != "video" or item.frames is None:
-        raise UserError("--frames and --fps are for models of clips, and this one makes images.")
+        raise UserError(f"--frames and --fps are for models of clips, and this one makes {NOUNS[model.item.kind]}.")
     if frames is None and fps is None:
         return model
     rate = item.frames_per_sec or USUAL_RATE

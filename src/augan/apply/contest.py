@@ -12,7 +12,7 @@ from augan.apply.table_evaluation import is_run
 from augan.checkpoint import Run
 from augan.core.errors import UserError
 from augan.core.files import read_json
-from augan.metrics import MEASURES, Estimate, Evaluation
+from augan.metrics import MEASURES, Estimate, Evaluation, TableEvaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,13 +87,17 @@ def compare_runs(
         entries = [_recorded(Path(run)) for run in runs]
     else:
         entries = []
+        trivial: list[_Entry] = []
         for run in runs:
             found = evaluate(
                 run, against, holdout=holdout, features=features, count=count, device=device, seed=seed, tick=tick
             )
-            if not isinstance(found, Evaluation):
-                raise UserError("--against measures images anew. For tables use `augan evaluate` on each run.")
-            entries.append(_entry(str(run), found))
+            if isinstance(found, TableEvaluation):
+                entries.append(_entry_of_rows(str(run), found, "model"))
+                trivial = [_entry_of_rows(side, found, side) for side in found.sides if side != "model"]
+            else:
+                entries.append(_entry(str(run), found))
+        entries += trivial
     differences = _differences(entries)
     if differences and not force:
         raise UserError(
@@ -124,12 +128,22 @@ def _entry(name: str, evaluation: Evaluation) -> _Entry:
     return _Entry(name=name, values=evaluation.measures, conditions=evaluation.conditions(), programs=programs)
 
 
+def _entry_of_rows(name: str, found: TableEvaluation, side: str) -> _Entry:
+    """Rows of a run, or one of the trivial ways beside it; only the latter may have measures less."""
+    values = {measure: Estimate(sides[side]) for measure, sides in found.measures.items() if side in sides}
+    rows = {key: count for key, count in found.rows.items() if key != "model"}
+    conditions = {"real rows": rows, "classifiers": " ".join(found.notes)}
+    return _Entry(name=name, values=values, conditions=conditions, programs="")
+
+
 def _recorded(path: Path) -> _Entry:
     """What was measured during training, or what an evaluation wrote."""
     if path.is_file():
         document = read_json(path)
         if not isinstance(document, dict):
             raise UserError(f"{path} is not an evaluation that `augan evaluate --json` wrote.")
+        if "columns" in document:
+            return _entry_of_rows(str(path), TableEvaluation.from_json(document), "model")
         return _entry(str(path), Evaluation.from_json(document))
     if not is_run(path):
         raise UserError(f"{path} is neither a run nor a file that `augan evaluate --json` wrote.")

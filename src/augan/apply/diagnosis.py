@@ -10,6 +10,7 @@ from typing import Any
 from augan.checkpoint import Run
 from augan.core.files import atomic_file
 from augan.core.optional import require
+from augan.data.kinds import NOUNS
 from augan.health import Finding, Record, examine
 
 Rows = Sequence[Mapping[str, Any]]
@@ -54,6 +55,7 @@ def record_of(run: Run) -> Record:
         gaps=[row["held_out_gap"] for row in rows if "held_out_gap" in row],
         acts=[row for row in rows if "act" in row],
         images=data["images"],
+        kind=data["item"].get("kind", "image"),
         classes=len(data["classes"] or {}),
         state=result["state"] if result else "not finished",
     )
@@ -71,7 +73,7 @@ def diagnose_run(run: Run | Path | str) -> Diagnosis:
         run=str(run.path),
         state=record.state,
         findings=tuple(examine(record)),
-        acts=tuple(f"after {row['images_seen']:,} images: {row['act']}" for row in record.acts),
+        acts=tuple(f"after {row['images_seen']:,} {NOUNS[record.kind]}: {row['act']}" for row in record.acts),
         readings=len(record.readings),
         measures=len(record.measures),
     )
@@ -97,7 +99,7 @@ def plot_run(run: Run | Path | str, path: Path) -> None:
         record.readings,
         {"overfitting": "mean sign of real logits, $r_t$", "augment_probability": "augmentation"},
     )
-    axes[0, 1].set_title("How surely the discriminator tells real images")
+    axes[0, 1].set_title(f"How surely the discriminator tells real {NOUNS[record.kind]}")
     axes[0, 1].set_ylim(-0.05, 1.05)
     _curves(axes[1, 0], record.measures, {"frechet": "Fréchet distance"}, "o-")
     axes[1, 0].set_title("Distance to the data: lower is better")
@@ -114,7 +116,7 @@ def plot_run(run: Run | Path | str, path: Path) -> None:
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=8)
     for axis in axes[1]:
-        axis.set_xlabel("real images seen")
+        axis.set_xlabel(f"real {NOUNS[record.kind]} seen")
     figure.suptitle(str(run.path))
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100)

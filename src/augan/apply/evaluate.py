@@ -16,6 +16,7 @@ from augan import data as datasets
 from augan.apply.clipmeasures import check_space, with_clip_measures
 from augan.apply.report import write_report
 from augan.apply.table_evaluation import concerns_tables, evaluate_tables, is_run
+from augan.apply.table_report import write_table_report
 from augan.checkpoint import Model, Run, load_model
 from augan.core.devices import choose_device
 from augan.core.errors import UserError
@@ -82,11 +83,15 @@ def evaluate(
             cannot be had, `html` that exists.
     """
     if concerns_tables(target, against):
-        if html is not None or size is not None or accuracy_score or features != "in-domain":
-            raise UserError(
-                "A table is measured as it is: --features, --size, --accuracy-score and --html are for images."
-            )
-        return evaluate_tables(target, against, holdout=holdout, label=label, seed=seed)
+        if size is not None or accuracy_score or features != "in-domain":
+            raise UserError("A table is measured as it is: --features, --size and --accuracy-score are for images.")
+        if html is not None:
+            require_absent(Path(html))
+        found = evaluate_tables(target, against, holdout=holdout, label=label, seed=seed)
+        if html is not None:
+            names = [side if isinstance(side, str | Path) else "a table" for side in (target, against)]
+            write_table_report(found, Path(html), f"{names[0]} against {names[1]}")
+        return found
     if html is not None:
         require_absent(Path(html))
     sides = _open_sides(target, against, holdout, size, count, seed, device, kind)

@@ -27,6 +27,7 @@ from augan.core.item import from_unit
 from augan.core.npz import NpzWriter
 from augan.core.optional import require
 from augan.core.pictures import save_gif, save_sheet, to_pillow
+from augan.data.kinds import NOUNS
 
 Classes = Sequence[str | int] | None
 Tick = Callable[[int], None]
@@ -65,10 +66,12 @@ def generate(
         more: dict[str, Any] = {"frames": frames, "fps": fps, "grid": grid, "tick": tick}
         return generate_clips(model, count, out, classes=classes, truncation=truncation, seed=seed, **more)
     if frames is not None or fps is not None or grid:
-        raise UserError("--frames, --fps and --grid are for models of clips, and this one makes images.")
+        raise UserError(
+            f"--frames, --fps and --grid are for models of clips, and this one makes {NOUNS[model.item.kind]}."
+        )
     path = Path(out)
     if count < 1:
-        raise UserError(f"--count {count}: at least 1 image must be generated.")
+        raise UserError(f"--count {count}: at least 1 is expected.")
     if isinstance(model, TableModel):
         return write_rows(model, count, path, classes, where, truncation, seed, tick)
     if where:

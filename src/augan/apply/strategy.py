@@ -9,7 +9,7 @@ from augan.core.errors import UserError, unknown_name
 HELP = "auto, all, a number, or class=number,class=number"
 
 
-def images_to_add(counts: Mapping[str, int], strategy: str) -> dict[str, int]:
+def images_to_add(counts: Mapping[str, int], strategy: str, noun: str = "images") -> dict[str, int]:
     """How many images to generate for each class, real ones being only added to, never removed.
 
     Args:
@@ -17,6 +17,7 @@ def images_to_add(counts: Mapping[str, int], strategy: str) -> dict[str, int]:
         strategy: 'auto': every class is raised to the size of the largest. 'all': every class, the largest too, is
             raised to twice the size of the largest. 'N': every class is raised to N. 'class=N,...': these classes are
             raised to their N.
+        noun: what items are called in messages.
 
     Raises:
         UserError: the strategy is not one of these, names an unknown class, or asks for fewer than there are.
@@ -31,18 +32,18 @@ def images_to_add(counts: Mapping[str, int], strategy: str) -> dict[str, int]:
         total = largest if strategy == "auto" else 2 * largest
         return {name: total - count for name, count in counts.items()}
     if "=" in strategy:
-        targets = dict(counts) | _named_targets(counts, strategy)
+        targets = dict(counts) | _named_targets(counts, strategy, noun)
     else:
         targets = dict.fromkeys(counts, _number(strategy, strategy))
         if max(targets.values()) < min(counts.values()):
             raise UserError(
-                f"Strategy {strategy}: every class has more images than that already (the smallest "
-                f"{min(counts.values())}). Real images are never removed: give a larger number."
+                f"Strategy {strategy}: every class has more {noun} than that already (the smallest "
+                f"{min(counts.values())}). Real {noun} are never removed: give a larger number."
             )
     return {name: max(0, targets[name] - count) for name, count in counts.items()}
 
 
-def _named_targets(counts: Mapping[str, int], strategy: str) -> dict[str, int]:
+def _named_targets(counts: Mapping[str, int], strategy: str, noun: str) -> dict[str, int]:
     targets: dict[str, int] = {}
     for part in strategy.split(","):
         name, separator, text = part.rpartition("=")
@@ -56,7 +57,7 @@ def _named_targets(counts: Mapping[str, int], strategy: str) -> dict[str, int]:
         targets[name] = _number(text.strip(), part)
         if targets[name] < counts[name]:
             raise UserError(
-                f"Strategy {part}: class '{name}' has {counts[name]} images already, and real images are never removed."
+                f"Strategy {part}: class '{name}' has {counts[name]} {noun} already, and real {noun} are never removed."
             )
     return targets
 

@@ -18,12 +18,24 @@ CLIPS = {
     "motion": ("distance of motion", "how clips change and move; 0 is best, about 1 stands still"),
 }
 
+ROWS = {
+    "column_shapes": ("column shapes", "1: each column is distributed as the real one", "{:.3f}"),
+    "pair_trends": ("pair trends", "1: each pair of columns goes together as the real one does", "{:.3f}"),
+    "auc_of_classifier": ("AUC of classifier", "learnt from these rows, tested on real ones; chance is 0.5", "{:.3f}"),
+    "accuracy_of_classifier": ("its accuracy", "of the same classifiers", "{:.1%}"),
+    "nearest_distance": ("nearest distance", "median, to the nearest real row; 'real' is what new rows have", "{:.2f}"),
+    "copies": ("copies", "rows that are a real one", "{:.1%}"),
+}
+"""Of tables, with the format of each value."""
+
 
 def describe_measure(name: str) -> tuple[str, str, str]:
     """(title, meaning, format of its value) of a measure."""
     if name in MEASURES:
         measure = MEASURES[name]
         return measure.title, measure.meaning, measure.form
+    if name in ROWS:
+        return ROWS[name]
     title, meaning = (ACCURACY | CLIPS).get(name, (name, ""))
     return title, meaning, "{:.3f}"
 

@@ -78,7 +78,7 @@ def _wanted(lines: Lines, counts: dict[str, int], path: Path, strategy: str) -> 
         raise UserError(
             f"{lines.name} has no labels, so there are no classes to balance. Give --strategy N, more than {total}."
         )
-    wanted = images_to_add(counts or {"": total}, strategy)
+    wanted = images_to_add(counts or {"": total}, strategy, "sentences")
     if not any(wanted.values()):
         raise UserError(f"Nothing to add: {lines.name} has what --strategy {strategy} asks for. Try --strategy all.")
     return wanted

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from augan.augment.makers import train_on
 from augan.augment.study import Arm, Indices
@@ -14,6 +14,7 @@ from augan.augment.supply import OVERSUPPLY, filled_up, judged_rows
 from augan.augment.tables import EstimatorTask
 from augan.checkpoint.tables import TableModel
 from augan.core.errors import UserError
+from augan.core.optional import require
 from augan.core.rng import derive
 from augan.core.table import collapse
 from augan.data.tables import TableSource
@@ -136,6 +137,50 @@ class FrameTask(EstimatorTask):
             part = self.source.subset(self._train, f"{self.key}-{self._split}-{len(self._train)}")
             self._models = {key: self.fit(part, derive(0, "rows of split", self._split) % 2**31)}
         return self._models[key]
+
+
+def choose_rows(
+    source: TableSource, model: TableModel, added: Mapping[str, int], seed: int, truncation: float = 1.0
+) -> tuple[dict[str, Int64[np.ndarray, " _"]], dict[str, dict[str, Any]]]:
+    """Numbers of the model's rows that are worth learning from, class by class, and how they were chosen.
+
+    As the arm 'gan-selected' does: of three times as many as are wanted those that `augan.augment.select` keeps, and
+    where too few pass, others that come first. Of each class the latter says how many were `made`, how many that were
+    taken `passed`, and how many each reason left out.
+
+    Args:
+        source: a table with a label, encoded as the model has it.
+    """
+    require("sklearn", "tables", "Selecting rows")
+    names = source.item.class_names or ()
+    wanted = {names.index(name): count for name, count in added.items() if count}
+    parts: list[Rows] = []
+    asked: list[Int64[np.ndarray, " _"]] = []
+    for label, count in wanted.items():
+        first = sum(map(len, parts))  # a candidate's number is its place among all of them
+        drawn = model.sample(OVERSUPPLY * count, [names[label]], seed, truncation, first).numpy()
+        parts.append(without_label(source.spec, collapse(source.spec, drawn[:, :, 0, 0])))
+        asked.append(np.full(len(drawn), label, np.int64))
+    assert source.labels is not None
+    known, own = np.unique(source.labels, return_inverse=True)
+    real, made = judged_rows(
+        without_label(source.spec, source.codes),
+        own.astype(np.int64),
+        np.concatenate(parts),
+        np.searchsorted(known, np.concatenate(asked)),
+        seed,
+    )
+    places = {int(np.searchsorted(known, label)): count for label, count in wanted.items()}
+    chosen, rejected = filled_up(real, made, places, seed)
+    numbers: dict[str, Int64[np.ndarray, " _"]] = {}
+    how: dict[str, dict[str, Any]] = {}
+    for place, count in places.items():
+        name, reasons = names[known[place]], rejected[place]
+        numbers[name] = np.sort(chosen[made.labels[chosen] == place])
+        candidates = OVERSUPPLY * count
+        passed = candidates - sum(reasons.values())
+        how[name] = {"made": candidates, "passed": passed, "left_out": reasons}
+    return numbers, how
 
 
 def _groups(source: TableSource) -> tuple[slice, ...]:

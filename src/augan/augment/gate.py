@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from augan.apply import Augmented, plan_additions
+from augan.apply import Augmented, check_model, plan_additions
 from augan.apply import augment as write_copy
-from augan.augment.frames import fit_rows_gan
+from augan.apply.table_copies import augment_rows, check_rows_out, require_rows
+from augan.augment.frames import choose_rows, fit_rows_gan
 from augan.augment.lift import Lift, lift
 from augan.augment.makers import Labels, choose_samples, fit_autoencoder, fit_gan
 from augan.augment.pictures import ARMS
 from augan.augment.report import write_lift_report
 from augan.augment.study import Outcome
 from augan.checkpoint import Model
+from augan.core.errors import UserError
 from augan.core.files import require_absent, write_json
 from augan.data import Source, class_counts
-from augan.data.tables import TableSource
+from augan.data.tables import TableSource, source_of
 
 FOLDS = 5
 AUTOENCODER = 0.25
@@ -119,11 +121,18 @@ def write_selected(
     truncation: float = 1.0,
     tick: Callable[[int], None] = lambda done: None,
 ) -> Augmented:
-    """A copy of the data with selected samples beside; fewer than `strategy` asks for where too few pass.
+    """A copy of the data with selected samples beside.
+
+    Of images fewer than `strategy` asks for where too few pass; of rows others fill up, as in the study's arm.
 
     Raises:
-        UserError: see `augan.apply.augment`.
+        UserError: see `augan.apply.augment`; data without labels.
     """
+    if not class_counts(source):
+        raise UserError(f"{source.name} has no labels, by which samples are selected. Leave --select out.")
+    if isinstance(source, TableSource):
+        return _write_selected_rows(source, model, out, strategy, seed, truncation)
+    check_model(source, model)
     added = plan_additions(source, strategy)
     numbers, rejected = choose_samples(source, model, added, seed, truncation)
     return write_copy(
@@ -136,4 +145,16 @@ def write_selected(
         numbers=numbers,
         rejected=rejected,
         tick=tick,
+    )
+
+
+def _write_selected_rows(
+    source: TableSource, model: Model, out: Path, strategy: str, seed: int, truncation: float
+) -> Augmented:
+    rows_model = require_rows(model)
+    check_rows_out(out)
+    known = source_of(source.frame, rows_model.spec, source.name, source.path)
+    numbers, how = choose_rows(known, rows_model, plan_additions(known, strategy), seed, truncation)
+    return augment_rows(
+        source, model, out, strategy=strategy, seed=seed, truncation=truncation, numbers=numbers, selection=how
     )

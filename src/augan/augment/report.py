@@ -20,8 +20,8 @@ from augan.core.version import __version__
 
 MEANINGS = {
     "unsure": "not sure of their class",
-    "far": "far from the class's real images",
-    "copy": "as near to a real image as copies are",
+    "far": "far from the class's real items",
+    "copy": "as near to a real item as copies are",
     "twice": "as near to another sample",
 }
 WIDTH, ROW, LEFT = 760, 22, 130

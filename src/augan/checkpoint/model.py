@@ -20,6 +20,7 @@ from augan.core.files import read_json
 from augan.core.item import ItemSpec, from_unit
 from augan.core.notebook import card
 from augan.core.pictures import sheet
+from augan.data.kinds import NOUNS
 from augan.networks import NetworkConfig, build
 
 FORMAT = 1
@@ -135,7 +136,7 @@ class Model:
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """The images of `sample`, with their labels, in batches: memory stays flat at any n."""
         if n < 0:
-            raise UserError(f"Cannot draw {n} images: the count must be 0 or more.")
+            raise UserError(f"Cannot draw {n} {NOUNS[self.item.kind]}: the count must be 0 or more.")
         if seed < 0 or first < 0:
             raise UserError(f"Seed {seed} and first {first}: both must be 0 or more.")
         if not 0 < truncation <= 1:

@@ -188,12 +188,11 @@ def train(
     if json:
         print_json(run.summary() | {"result": run.result()})
         return
-    quality = run.quality()
+    quality, made = run.quality(), run.data["item"].get("kind", "image")
     if quality is not None:
-        console.print(quality_table(quality))
+        console.print(quality_table(quality, kind=made))
     say(console, f"\nThe run is in [bold]{escape(str(run.path))}[/bold]. Next:")
-    endings = {"table": "csv", "text": "txt"}
-    ending = endings.get(run.data["item"].get("kind", "image"), "png")
+    ending = {"table": "csv", "text": "txt", "sound": "wav"}.get(made, "png")
     say(console, f"  augan generate {escape(shlex.quote(str(run.path)))} --count 100 --out samples.{ending}")
 
 

@@ -39,6 +39,14 @@ def augment(
         bool,
         typer.Option("--force", help="Write the copy whatever a test says, and without one where none is asked for."),
     ] = False,
+    select: Annotated[
+        bool | None,
+        typer.Option(
+            "--select/--no-select",
+            help="Of three times as many samples take those that are sure of their class, near real items and on none.",
+            show_default="after a test, and for rows of a table",
+        ),
+    ] = None,
     groups: Groups = None,
     folds: Folds = 5,
     steps: Steps = None,
@@ -53,7 +61,7 @@ def augment(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a bigger, balanced copy of a data set, if a test shows that synthetic images help a classifier.
+    """Write a bigger, balanced copy of a data set, if a test shows that synthetic items help a classifier.
 
     Exit code 0: written; 3: no evidence that it helps, 4: it hurts, and nothing was written. With --run, and for data
     without labels, there is no test.
@@ -77,6 +85,7 @@ def augment(
             strict=strict,
             settings=settings or [],
             force=force,
+            select=select,
             holdout=holdout,
             groups=_groups(groups),
             folds=folds,
@@ -146,7 +155,7 @@ def lift(
         str | None, typer.Option(metavar="A,B", help="Which ways of training to compare.", show_default="all")
     ] = None,
     steps: Steps = None,
-    ratio: Annotated[float, typer.Option(help="Synthetic images for each of the largest class's.")] = 1.0,
+    ratio: Annotated[float, typer.Option(help="Synthetic items for each of the largest class's.")] = 1.0,
     flip: Flip = False,
     groups: Groups = None,
     holdout: Annotated[str | None, typer.Option(help="More labelled data: a second test.", show_default="none")] = None,
@@ -167,7 +176,7 @@ def lift(
         Path | None, typer.Option(metavar="HTML", help="Where to write the study as a page.", show_default="none")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Go on with classes of fewer than 20 images, and with leaks.")
+        bool, typer.Option("--force", help="Go on with classes of fewer than 20 items, and with leaks.")
     ] = False,
     size: Size = None,
     label: Label = None,

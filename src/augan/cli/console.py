@@ -17,6 +17,7 @@ from augan.apply import Contest, Diagnosis, describe_measure
 from augan.augment import Lift
 from augan.core.files import to_json
 from augan.data import DataReport
+from augan.data.kinds import NOUNS, worded
 from augan.export import Exported
 from augan.metrics import Estimate, Evaluation, Quality, TableEvaluation
 from augan.recipes import Demo
@@ -34,8 +35,8 @@ def say(console: Console, text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True)
 
 
-def quality_table(quality: Quality | dict[str, Any], title: str = "Quality") -> Table:
-    """All measures with what they mean."""
+def quality_table(quality: Quality | dict[str, Any], title: str = "Quality", kind: str = "image") -> Table:
+    """All measures of items of a kind with what they mean."""
     values = quality.to_json() if isinstance(quality, Quality) else quality
     table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("measure")
@@ -52,11 +53,11 @@ def quality_table(quality: Quality | dict[str, Any], title: str = "Quality") -> 
     ]
     for name, key, form, meaning in rows:
         if values.get(key) is not None:
-            table.add_row(name, form.format(values[key]), meaning)
+            table.add_row(name, form.format(values[key]), worded(meaning, kind))
     accuracy = values["classifier_accuracy"]
-    judge = f", {accuracy:.1%} accurate on held-out images" if accuracy is not None else ""
+    judge = f", {accuracy:.1%} accurate on held-out {NOUNS[kind]}" if accuracy is not None else ""
     table.caption = (
-        f"{values['fake_images']:,} samples against {values['real_images']:,} real images; "
+        f"{values['fake_images']:,} samples against {values['real_images']:,} real {NOUNS[kind]}; "
         f"{values['features']} {values['features_hash'][:8]}{judge}"
     )
     table.caption_justify = "left"
@@ -105,36 +106,24 @@ def show_lift(console: Console, found: Lift) -> None:
         shares = [f"{row[name]:.1%}" for name in ("balanced_accuracy", "macro_f1")]
         table.add_row(escape(row["arm"]), *shares, *points)
     splits = found.record.plan.splits
-    table.caption = f"means over {splits} splits; each arm's classifier was tested on images that nothing had seen"
+    table.caption = f"means over {splits} splits; each arm's classifier was tested on items that nothing had seen"
     table.caption_justify = "left"
     console.print(table)
     for note in found.notes:
         say(console, f"note: {escape(note)}")
 
 
-TABLE_MEASURES = {
-    "column_shapes": ("column shapes", "{:.3f}", "1: each column is distributed as the real one"),
-    "pair_trends": ("pair trends", "{:.3f}", "1: each pair of columns is"),
-    "auc_of_classifier": ("AUC of classifier", "{:.3f}", "learnt from these rows, tested on real ones; chance is 0.5"),
-    "accuracy_of_classifier": ("its accuracy", "{:.1%}", "of the same classifiers"),
-    "nearest_distance": ("nearest distance", "{:.2f}", "median, to the nearest real row; 'real' is what new rows have"),
-    "copies": ("copies", "{:.1%}", "rows that are a real one"),
-}
-
-
 def show_table_evaluation(console: Console, found: TableEvaluation, title: str) -> None:
     """The model beside the trivial baselines, and the columns that are least alike."""
-    sides = [side for side in ("model", "independent", "bootstrap", "real") if side in found.measures["column_shapes"]]
-    sides += [side for side in ("real",) if side not in sides and "auc_of_classifier" in found.measures]
+    sides = found.sides
     table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("measure")
     for side in sides:
         table.add_column(side, justify="right", no_wrap=True)
     table.add_column("meaning")
-    for name, (text, form, meaning) in TABLE_MEASURES.items():
-        if name in found.measures:
-            values = found.measures[name]
-            table.add_row(text, *(form.format(values[side]) if side in values else "" for side in sides), meaning)
+    for name, values in found.measures.items():
+        text, meaning, form = describe_measure(name)
+        table.add_row(text, *(form.format(values[side]) if side in values else "" for side in sides), meaning)
     counts = ", ".join(f"{count:,} rows of {name}" for name, count in found.rows.items())
     table.caption, table.caption_justify = f"{counts}; trivial: columns drawn one by one, real rows drawn again", "left"
     console.print(table)
@@ -349,7 +338,7 @@ def report_table(console: Console, report: DataReport) -> None:
         table.add_row(name.replace("_", " "), escape(_plain(value)))
     console.print(table)
     if values["class_counts"]:
-        classes = Table("class", "rows" if report.columns else "images", show_edge=False, pad_edge=False)
+        classes = Table("class", NOUNS[report.item.kind], show_edge=False, pad_edge=False)
         for name, count in values["class_counts"].items():
             classes.add_row(escape(name), f"{count:,}")
         console.print(classes)
@@ -405,7 +394,7 @@ def runs_table(console: Console, found: list[dict[str, Any]], folder: Path) -> N
     if not found:
         say(console, f"No runs in {escape(str(folder))} yet. Start with: augan demo, or augan train PHOTOS")
         return
-    table = Table(Column("run", overflow="fold"), "data", "recipe", "images", "state", "Fréchet", "agreement")
+    table = Table(Column("run", overflow="fold"), "data", "recipe", "seen", "state", "Fréchet", "agreement")
     table.show_edge = table.pad_edge = False
     for row in found:
         quality = row["quality"] or {}

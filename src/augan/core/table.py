@@ -176,11 +176,10 @@ class Codes:
 def expand(spec: TableSpec, codes: Codes) -> Float32[np.ndarray, "n width"]:
     """Encoded rows."""
     rows = np.zeros((len(codes), spec.width), np.float32)
-    everywhere = np.arange(len(codes))
-    for index, block in enumerate(spec.blocks):
-        rows[everywhere, block.hot.start + codes.places[:, index]] = 1
-        if block.number is not None:
-            rows[:, block.number] = codes.numbers[:, index]
+    firsts = np.array([block.hot.start for block in spec.blocks])
+    rows[np.arange(len(codes))[:, None], firsts + codes.places] = 1
+    numbers = {index: block.number for index, block in enumerate(spec.blocks) if block.number is not None}
+    rows[:, list(numbers.values())] = codes.numbers[:, list(numbers)]
     return rows
 
 

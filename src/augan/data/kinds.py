@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -23,6 +24,22 @@ KINDS: dict[str, tuple[str, ...]] = {
 """What `--kind` may name, and the endings of each."""
 NOUNS = {"image": "images", "video": "clips", "sound": "sounds", "table": "rows", "text": "sentences"}
 """What messages call several items of each."""
+IMAGES = re.compile(r"(?<![\w.-])([Ii])mage(s?)\b(?!\.\w)")
+
+
+def worded(text: str, kind: str) -> str:
+    """A sentence about images, said of items of a kind; names of options and settings stay.
+
+    >>> worded("1 image of 2,000 images (--images)", "table")
+    '1 row of 2,000 rows (--images)'
+    """
+    noun = NOUNS.get(kind, "items")
+
+    def other(found: re.Match[str]) -> str:
+        word = noun if found[2] else noun.removesuffix("s")
+        return word.capitalize() if found[1] == "I" else word
+
+    return IMAGES.sub(other, text)
 
 
 def recognise(names: Iterable[str], kind: str | None, where: str) -> str:

@@ -6,11 +6,12 @@ Thresholds are a judgement; `bench/doctor.py` holds them to planted and to healt
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 
+from augan.data.kinds import worded
 from augan.health.rules import COLLAPSE, DIVERGED, DOMINANCE
 
 LABELS = 0.25
@@ -44,7 +45,7 @@ class Record:
         measures: a row for each snapshot that was measured.
         gaps: how much less real held-out images looked to the discriminator, from 0 to 1.
         acts: what the run did about itself.
-        images: real images in the data; classes: how many classes.
+        images: real images in the data; classes: how many classes; kind: of item.
         state: finished, stopped early or not finished.
     """
 
@@ -54,6 +55,7 @@ class Record:
     acts: Sequence[Mapping[str, Any]] = ()
     images: int = 0
     classes: int = 0
+    kind: str = "image"
     state: str = "not finished"
 
     def late(self, name: str) -> np.ndarray:
@@ -88,7 +90,8 @@ Rule = Callable[[Record], Finding | None]
 
 def examine(record: Record) -> list[Finding]:
     """What is wrong with a run, the likeliest cause first; empty for a run that is well."""
-    return [finding for rule in RULES if (finding := rule(record)) is not None]
+    found = [finding for rule in RULES if (finding := rule(record)) is not None]
+    return [Finding(*(worded(text, record.kind) for text in astuple(finding))) for finding in found]
 
 
 def _not_finite(record: Record) -> Finding | None:
@@ -204,11 +207,13 @@ def _overfits(record: Record) -> Finding | None:
         evidence += f"; the discriminator tells {(1 + told) / 2:.0%} of them from samples"
     if gap is not None:
         evidence += f", and held-out ones look {gap:.0%} less real to it"
+    changed = (
+        """, or `--set 'game.adaptive=["translation", "cutout"]'` (with "flip" where mirrored images keep their """
+    )
     return Finding(
         "the discriminator knows the images by heart",
         evidence + ".",
-        """More images, or `--set 'game.adaptive=["translation", "cutout"]'` (with "flip" where mirrored images """
-        "keep their label); a shorter run or a narrower network.",
+        f"More images{'' if record.kind == 'table' else changed + 'label)'}; a shorter run or a narrower network.",
     )
 
 

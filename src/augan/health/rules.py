@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from augan.data.kinds import NOUNS
+
 
 @dataclass(frozen=True)
 class Health:
@@ -34,7 +36,7 @@ def first_non_finite(values: Mapping[str, float]) -> str | None:
     return next((name for name, value in values.items() if not math.isfinite(value)), None)
 
 
-def diagnose(values: Mapping[str, float], diversity: float | None, fraction: float) -> Health:
+def diagnose(values: Mapping[str, float], diversity: float | None, fraction: float, kind: str = "image") -> Health:
     """The state of a run.
 
     Args:
@@ -42,6 +44,7 @@ def diagnose(values: Mapping[str, float], diversity: float | None, fraction: flo
         diversity: mean distance between generated items of a class over that between real ones (1 is as diverse as
             the data); None if it was not measured yet.
         fraction: share of training that is done.
+        kind: of item.
     """
     broken = first_non_finite(values)
     if broken:
@@ -49,10 +52,11 @@ def diagnose(values: Mapping[str, float], diversity: float | None, fraction: flo
     if diversity is not None and diversity < COLLAPSE and fraction > 0.4:
         return Health(
             "collapsing",
-            f"Generated images differ {diversity:.2f} times as much as real ones: raise game.r1_gamma and "
+            f"Generated {NOUNS[kind]} differ {diversity:.2f} times as much as real ones: raise game.r1_gamma and "
             "game.r2_gamma, or lower training.learning_rate.",
         )
     gap = values.get("real_logit", 0.0) - values.get("fake_logit", 0.0)
     if gap > DOMINANCE:
-        return Health("D wins", f"Logits are {gap:.0f} apart: raise game.r1_gamma, or add game.augmentation.")
+        advice = "raise game.r1_gamma" + ("." if kind == "table" else ", or add game.augmentation.")
+        return Health("D wins", f"Logits are {gap:.0f} apart: {advice}")
     return WARMING_UP if fraction < 0.1 else HEALTHY

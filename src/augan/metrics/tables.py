@@ -218,9 +218,22 @@ class TableEvaluation:
     rows: Mapping[str, int]
     notes: tuple[str, ...]
 
+    @property
+    def sides(self) -> list[str]:
+        """What was measured: the model, the trivial ways, and real rows where they were."""
+        sides = [side for side in ("model", "independent", "bootstrap") if side in self.measures["column_shapes"]]
+        return sides + (["real"] if any("real" in values for values in self.measures.values()) else [])
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TableEvaluation:
+        """What `to_json` wrote, whatever else is beside it."""
+        return cls(
+            measures=value["measures"], columns=value["columns"], rows=value["rows"], notes=tuple(value["notes"])
+        )
 
 
 def independent(real: Codes, count: int, seed: int = 0) -> Codes:

@@ -62,13 +62,13 @@ class NetworkConfig:
 
     Attributes:
         name: the family: article, strided, residual, style or skip; wavegan for waveforms; of clips video, video-3d or
-            mocogan; ctgan for tables.
+            mocogan; rows or ctgan for tables.
         latent_size: numbers in a latent vector; of clips, those of their content: motion has its own beside them.
         width: base number of channels; parameters grow with its square.
         widest: the coarsest maps have at most so many times `width` channels; null: the family's usual (4; skip: 8).
             Residual, style and skip only.
-        blocks: residual blocks a stage (residual), or layers that grow (ctgan).
-        pack: rows that the discriminator judges at once (ctgan only, arXiv:1712.04086).
+        blocks: residual blocks a stage (residual), or layers that grow (rows, ctgan).
+        pack: rows that the discriminator judges at once (rows and ctgan only, arXiv:1712.04086).
         mapping: layers from the latent to the style (style only).
         conditioning: projection, or auxiliary with a class loss of its own, game.auxiliary (strided and skip only).
         conditional: whether classes condition both networks, where the data has labels.
@@ -162,12 +162,20 @@ CLIP_NETWORKS: dict[str, Callable[[NetworkConfig, dict[str, Any]], tuple[nn.Modu
 """The same for clips."""
 
 
-def _ctgan(config: NetworkConfig, table: TableSpec) -> tuple[nn.Module, nn.Module]:
-    generator = TableGenerator(table, own=config.latent_size, width=config.width, layers=config.blocks)
-    return generator, TableDiscriminator(table, width=config.width, pack=config.pack)
+def _ctgan(config: NetworkConfig, table: TableSpec, plain: bool = False) -> tuple[nn.Module, nn.Module]:
+    own, width, layers = config.latent_size, config.width, config.blocks
+    generator = TableGenerator(table, own=own, width=width, layers=layers, plain=plain)
+    return generator, TableDiscriminator(table, width=width, pack=config.pack, plain=plain)
 
 
-TABLE_NETWORKS: dict[str, Callable[[NetworkConfig, TableSpec], tuple[nn.Module, nn.Module]]] = {"ctgan": _ctgan}
+def _rows(config: NetworkConfig, table: TableSpec) -> tuple[nn.Module, nn.Module]:
+    return _ctgan(config, table, plain=True)
+
+
+TABLE_NETWORKS: dict[str, Callable[[NetworkConfig, TableSpec], tuple[nn.Module, nn.Module]]] = {
+    "rows": _rows,
+    "ctgan": _ctgan,
+}
 """The same, for tables."""
 
 

@@ -1,5 +1,6 @@
 """Networks for rows of tables: a generator that grows what it passes on, a discriminator that judges several rows at
-once (CTGAN, arXiv:1907.00503, section 4.4; PacGAN, arXiv:1712.04086).
+once (CTGAN, arXiv:1907.00503, section 4.4; PacGAN, arXiv:1712.04086). `plain` ones are without batch normalisation and
+dropout, for many small batches.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ SLOPE, DROPOUT = 0.2, 0.5
 
 
 class _Growing(nn.Module):
-    """x -> [relu(norm(W x)), x]."""
+    """x -> [relu(norm(W x)), x]; where it is plain x -> [leaky relu(W x), x]."""
 
-    def __init__(self, size: int, width: int) -> None:
+    def __init__(self, size: int, width: int, plain: bool) -> None:
         super().__init__()
-        self.linear, self.norm = nn.Linear(size, width), nn.BatchNorm1d(width)
+        self.linear = nn.Linear(size, width)
+        self.norm: nn.Module = nn.Identity() if plain else nn.BatchNorm1d(width)
+        self.slope = SLOPE if plain else 0.0
 
     def forward(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b e"]:
-        return torch.cat([F.relu(self.norm(self.linear(x))), x], 1)
+        return torch.cat([F.leaky_relu(self.norm(self.linear(x)), self.slope), x], 1)
 
 
 class TableGenerator(nn.Module):
@@ -38,16 +41,25 @@ class TableGenerator(nn.Module):
     """
 
     places: Tensor
+    columns: Tensor
+    owners: Tensor
 
-    def __init__(self, table: TableSpec, *, own: int, width: int, layers: int) -> None:
+    def __init__(self, table: TableSpec, *, own: int, width: int, layers: int, plain: bool = False) -> None:
         super().__init__()
         self.table, self.own, self.classes = table, own, len(table.conditions)
         self.hots = sum(block.hot.stop - block.hot.start for block in table.blocks)
         self.latent_size = own + self.hots
         sizes = [own + self.classes + layer * width for layer in range(layers + 1)]
-        self.body = nn.Sequential(*(_Growing(size, width) for size in sizes[:-1]))
+        self.body = nn.Sequential(*(_Growing(size, width, plain) for size in sizes[:-1]))
         self.last = nn.Linear(sizes[-1], table.width)
+        self.choices = _Choices(table)
+        inside = torch.zeros(len(table.asked), table.width, dtype=torch.bool)
+        for row, block in enumerate(table.asked):
+            inside[row, block.hot] = True
+        owners = [row for row, block in enumerate(table.asked) for _ in range(block.hot.start, block.hot.stop)]
         self.register_buffer("places", torch.from_numpy(condition_places(table)), persistent=False)
+        self.register_buffer("columns", inside, persistent=False)
+        self.register_buffer("owners", torch.tensor(owners, dtype=torch.int64), persistent=False)
 
     def forward(
         self, latents: Float[Tensor, "b d"], labels: Int64[Tensor, " b"] | None = None
@@ -64,48 +76,70 @@ class TableGenerator(nn.Module):
     def _shaped(self, raw: Float[Tensor, "b c"], chance: Float[Tensor, "b h"]) -> Float[Tensor, "b c"]:
         """Numbers in [-1, 1], places that add up to 1."""
         uniform = torch.special.ndtr(chance).clamp(1e-6, 1 - 1e-6)
-        gumbel, parts, start = -(-uniform.log()).log(), [], 0
-        for block in self.table.blocks:
-            if block.number is not None:
-                parts.append(raw[:, block.number : block.number + 1].tanh())
-            size = block.hot.stop - block.hot.start
-            scores = raw[:, block.hot] + gumbel[:, start : start + size]
-            start += size
-            if self.training:
-                parts.append((scores / SOFTNESS).softmax(1))
-            else:
-                parts.append(F.one_hot(scores.argmax(1), size).to(scores))
-        return torch.cat(parts, 1)
+        shaped: Tensor = self.choices(raw, -(-uniform.log()).log())
+        return shaped
 
     def _asked(self, rows: Float[Tensor, "b c"], labels: Int64[Tensor, " b"]) -> Float[Tensor, "b c"]:
         """Rows with the value that is asked for written into them."""
-        place = self.places[labels][:, None]
-        firsts = torch.tensor([block.hot.start for block in self.table.asked], device=rows.device)
-        ends = torch.tensor([block.hot.stop for block in self.table.asked], device=rows.device)
-        own = ((place >= firsts) & (place < ends)).int().argmax(1)
-        everywhere = torch.arange(rows.shape[1], device=rows.device)
-        column = (everywhere >= firsts[own][:, None]) & (everywhere < ends[own][:, None])
-        return torch.where(column, (everywhere == place).to(rows), rows)
+        value = F.one_hot(self.places[labels], rows.shape[1]).to(rows)
+        return torch.where(self.columns[self.owners[labels]], value, rows)
+
+
+class _Choices(nn.Module):
+    """Raw rows (b, c) and noise (b, h) -> rows; all columns at once, each padded to as many places as the largest has.
+
+    There is no learning in it: in training places are a softmax of temperature 0.2, in evaluation the largest is 1.
+    """
+
+    numbers: Tensor
+    hots: Tensor
+    padded: Tensor
+    back: Tensor
+    order: Tensor
+
+    def __init__(self, table: TableSpec) -> None:
+        super().__init__()
+        numbers = [block.number for block in table.blocks if block.number is not None]
+        hots = [place for block in table.blocks for place in range(block.hot.start, block.hot.stop)]
+        self.size = max(block.hot.stop - block.hot.start for block in table.blocks)
+        padded = torch.full((len(table.blocks), self.size), len(hots))  # one behind the last: -inf
+        back, start = [], 0
+        for row, block in enumerate(table.blocks):
+            count = block.hot.stop - block.hot.start
+            padded[row, :count] = torch.arange(start, start + count)
+            back += [row * self.size + place for place in range(count)]
+            start += count
+        order = torch.empty(table.width, dtype=torch.int64)
+        order[torch.tensor([*numbers, *hots])] = torch.arange(table.width)
+        for name, value in {"numbers": numbers, "hots": hots, "back": back}.items():
+            self.register_buffer(name, torch.tensor(value, dtype=torch.int64), persistent=False)
+        self.register_buffer("padded", padded.flatten(), persistent=False)
+        self.register_buffer("order", order, persistent=False)
+
+    def forward(self, raw: Float[Tensor, "b c"], noise: Float[Tensor, "b h"]) -> Float[Tensor, "b c"]:
+        scores = F.pad(raw.index_select(1, self.hots) + noise, (0, 1), value=float("-inf"))
+        choices = scores.index_select(1, self.padded).reshape(len(raw), -1, self.size)
+        if self.training:
+            chosen = (choices / SOFTNESS).softmax(2)
+        else:
+            chosen = F.one_hot(choices.argmax(2), self.size).to(scores)
+        hots = chosen.flatten(1).index_select(1, self.back)
+        return torch.cat([raw.index_select(1, self.numbers).tanh(), hots], 1).index_select(1, self.order)
 
 
 class TableDiscriminator(nn.Module):
     """Packs of rows (b, pack * width, 1, 1) and, with conditions, theirs (b, pack) -> logits (b,).
 
-    Two layers of `width` with dropout 0.5; a condition is one-hot beside its row.
+    Two layers of `width` with dropout 0.5, where they are not plain; a condition is one-hot beside its row.
     """
 
-    def __init__(self, table: TableSpec, *, width: int, pack: int) -> None:
+    def __init__(self, table: TableSpec, *, width: int, pack: int, plain: bool = False) -> None:
         super().__init__()
         self.pack, self.classes = pack, len(table.conditions)
-        self.body = nn.Sequential(
-            nn.Linear(pack * (table.width + self.classes), width),
-            nn.LeakyReLU(SLOPE),
-            nn.Dropout(DROPOUT),
-            nn.Linear(width, width),
-            nn.LeakyReLU(SLOPE),
-            nn.Dropout(DROPOUT),
-            nn.Linear(width, 1),
-        )
+        rest: list[nn.Module] = [] if plain else [nn.Dropout(DROPOUT)]
+        first = [nn.Linear(pack * (table.width + self.classes), width), nn.LeakyReLU(SLOPE), *rest]
+        second = [nn.Linear(width, width), nn.LeakyReLU(SLOPE), *rest]
+        self.body = nn.Sequential(*first, *second, nn.Linear(width, 1))
 
     def forward(self, rows: Float[Tensor, "b c 1 1"], labels: Tensor | None = None) -> Float[Tensor, " b"]:
         require_labels(labels, self.classes)

@@ -16,11 +16,12 @@ from augan.checkpoint import CheckpointStore, Run, model_of
 from augan.core.config import to_dict
 from augan.core.devices import autocast_dtype, choose_device
 from augan.core.errors import AuganError, Interrupted, UserError
-from augan.core.rng import Stream, derive, torch_stream
+from augan.core.rng import Stream, derive, seed_modules, torch_stream
 from augan.core.threads import ThreadGovernor, keep_freed_memory
 from augan.core.version import __version__
 from augan.core.world import World
 from augan.data import Loader, Source, cache_folder, class_counts
+from augan.data.kinds import NOUNS, worded
 from augan.game import OBJECTIVES, Objective, apply_spectral_norm, objective, tail_shares
 from augan.health import diagnose, first_non_finite
 from augan.metrics import LEAST_IMAGES, Quality
@@ -90,7 +91,9 @@ class Trainer:
                 "training.batch."
             )
         if len(source) < 2:
-            raise UserError(f"Training needs at least 2 images, and {source.name} has {len(source)}.")
+            raise UserError(
+                f"Training needs at least 2 {NOUNS[source.item.kind]}, and {source.name} has {len(source)}."
+            )
         self._governor = ThreadGovernor(training.threads) if self.device.type == "cpu" else None
         if self._governor:
             keep_freed_memory()
@@ -247,7 +250,7 @@ class Trainer:
         drawn = torch_stream(self.config.seed, "round", counters.images_seen, device=self.device)
         random = Stream(drawn, self.world.rank, self.world.size)
         own = () if self.world.first else (self.world.rank,)
-        torch.manual_seed(derive(self.config.seed, "modules", counters.images_seen, *own))  # dropout, noise
+        seed_modules(derive(self.config.seed, "modules", counters.images_seen, *own), self.device)  # dropout, noise
         batch = loader.batch_at(counters.images_seen)
         labels = batch.labels if self.model.conditional else None
         if self._stills is not None:
@@ -317,7 +320,8 @@ class Trainer:
     def _summary(self) -> list[str]:
         game, training = self.config.game, self.config.training
         precision = str(self.table.dtype or torch.float32).removeprefix("torch.")
-        threads = f", {self._governor.threads} threads" if self._governor else ""
+        count = self._governor.threads if self._governor else 0
+        threads = f", {count} thread{'' if count == 1 else 's'}" if count else ""
         together = "" if self.world.alone else f", divided among {self.world.size} processes"
         named = game.objective if self.table.objective in OBJECTIVES.values() else "an objective of your own"
         learned = (
@@ -353,7 +357,7 @@ class Trainer:
         if self.config.training.minutes is not None and fraction > 0:
             counters.horizon_images = counters.images_seen / fraction
         threads = self._governor.update() if self._governor else 0
-        health = diagnose(losses, counters.diversity, fraction)
+        health = diagnose(losses, counters.diversity, fraction, self.source.item.kind)
         share = step_share(self.state.optimizer_d)
         self._log(
             {
@@ -374,6 +378,7 @@ class Trainer:
                 losses=losses,
                 threads=threads,
                 health=health,
+                unit=NOUNS[self.source.item.kind],
             )
         )
 
@@ -390,7 +395,7 @@ class Trainer:
         broken = first_non_finite(losses)
         if broken:
             self._log({"broken": broken})
-            reason = f"{broken} is not finite after {self.state.counters.images_seen} images"
+            reason = f"{broken} is not finite after {self.state.counters.images_seen} {NOUNS[self.source.item.kind]}"
             raise GoneWrong("not finite", reason, "good")
         return losses
 
@@ -461,7 +466,7 @@ class Trainer:
             self.state.adopt(saved or self._begun())
             self.world.decided(lambda: self.store.forget_after(self.state.counters.images_seen))
         counters = self.state.counters
-        text = gentler(counters, before, wrong)
+        text = worded(gentler(counters, before, wrong), self.source.item.kind)
         self._watched.clear()
         if wrong.back_to == "here":
             self._save(best=False)  # with the new rate: a run killed now goes on with it

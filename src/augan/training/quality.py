@@ -13,6 +13,7 @@ from augan.core.errors import UserError
 from augan.core.item import from_unit, to_unit
 from augan.core.rng import numpy_stream
 from augan.data import Loader, Source, as_pictures, to_pictures
+from augan.data.kinds import NOUNS
 from augan.metrics import Quality, RowSpace, in_domain_space, measure
 from augan.training.step import Table
 
@@ -75,7 +76,8 @@ def divide(source: Source, held_out: int, seed: int) -> tuple[Indices | None, In
     if not held_out:
         return None, np.empty(0, np.int64)
     if held_out > count - 2:
-        raise UserError(f"data.held_out={held_out} of {count} images leaves fewer than 2 to learn from.")
+        noun = NOUNS[source.item.kind]
+        raise UserError(f"data.held_out={held_out} of {count} {noun} leaves fewer than 2 to learn from.")
     order = numpy_stream(seed, "held out").permutation(count)
     return np.sort(order[held_out:]), np.sort(order[:held_out])
 
