@@ -3,7 +3,8 @@
 The Free Spoken Digit Dataset (3,000 recordings of 6 speakers at 8 kHz): official split, the recordings 0 to 4 of each
 digit and speaker are the test. `digits`: a class-conditional GAN on log spectrograms; `wavegan`: the same on
 waveforms. Samples are written as .wav files and read again before anything is measured, phases by Griffin-Lim
-included. The recogniser learnt from real training recordings with plain changes and SpecAugment. `enhancement`:
+included. The recogniser learnt from real training recordings with plain changes and SpecAugment, and labels smoothed
+by 0.05, so that always being right and as sure as it was taught to be is an inception score of 7.5. `enhancement`:
 white, pink and babble noise at 0 to 10 dB, two speakers held out from learning, whose babble is theirs alone; SI-SDR
 of waveforms. `vocoder`: held-out recordings to mels and back; Griffin-Lim starts from the same mels. `lift-N`: N
 recordings a digit to learn from in each split, `lift-speaker`: speakers apart; verdicts with the official test as a
@@ -52,11 +53,11 @@ TEST_INDEX = 5
 RECOGNISER_STEPS = 800
 EACH = 30
 """Samples of each digit that are measured."""
-DIGITS_IMAGES = 24_000
-WAVEGAN_IMAGES = 16_000
-ENHANCE_IMAGES, ENHANCE_L1 = 6_000, 30
+DIGITS_IMAGES = 64_000
+WAVEGAN_IMAGES = 32_000
+ENHANCE_IMAGES, ENHANCE_WIDTH = 10_000, 16
 HELD_SPEAKERS = 2
-VOCODER_STEPS = 6_000
+VOCODER_STEPS = 4_500
 LIFT_STEPS, LIFT_ROUNDS, LIFT_REPEATS = 200, 60, 2
 LIFT_EACH = 20
 ARMS = ("real", "classical", "control", "specaugment", "plain-specaugment", "gan-classical")
@@ -159,7 +160,11 @@ def generation(name: str, recipe: str, images: int, settings: Sequence[str] = ()
         source = augan.open(train)
         started = time.process_time()
         run = augan.train(
-            train, images=images, recipe=recipe, out=top / "run", settings=["training.snapshots=4", *settings]
+            train,
+            images=images,
+            recipe=recipe,
+            out=top / "run",
+            settings=["training.snapshots=4", "training.threads=1", *settings],
         )
         seconds = time.process_time() - started
         model = augan.load(run.path)
@@ -262,7 +267,7 @@ def enhancement() -> dict[str, Any]:
 
     score("noisy", lambda wave: wave)
     score("spectral gating", lambda wave: spectral_gate(wave[None])[0])
-    for name, settings in (("L1 alone", ["adversarial=0"]), ("pix2pix", [])):
+    for name, settings in (("no judge", ["adversarial=0"]), ("pix2pix", [])):
         with tempfile.TemporaryDirectory() as text:
             top = Path(text)
             sides = [_written(side, top / kind) for side, kind in zip(pairs, ("noisy", "clean"), strict=True)]
@@ -273,7 +278,7 @@ def enhancement() -> dict[str, Any]:
                 recipe="pix2pix",
                 images=ENHANCE_IMAGES,
                 out=top / "run",
-                settings=["snapshots=1", f"l1={ENHANCE_L1}", *settings],
+                settings=["snapshots=1", "threads=1", f"width={ENHANCE_WIDTH}", *settings],
             )
             seconds = time.process_time() - started
             model = translate.load(run.path)
@@ -402,10 +407,15 @@ def _generations(found: dict[str, Any]) -> list[str]:
         return []
     header = ["cell", "recordings", "images seen, processor time", "recognised as asked", "inception score"]
     header += ["spread in a class, dB", "to the nearest training recording, dB"]
+    by_digit = [
+        f"{name}, recognised as asked from 0 to 9: {', '.join(f'{share:.0%}' for share in found[name]['by_digit'])}."
+        for name in ("digits", "wavegan")
+        if name in found
+    ]
     heard = ", ".join(f"[{digit}](sounds/digit-{digit}.wav)" for digit in range(10))
     more = f"\n\nTo hear, of the spectrogram model: {heard}." if "digits" in found else ""
     more += " All digits of WaveGAN: [one after another](sounds/wavegan.wav)." if "wavegan" in found else ""
-    return [f"### Generated digits\n\n{table(header, rows)}{more}"]
+    return [f"### Generated digits\n\n{table(header, rows)}\n\n{' '.join(by_digit)}{more}"]
 
 
 def _enhancements(found: dict[str, Any]) -> list[str]:
@@ -418,7 +428,8 @@ def _enhancements(found: dict[str, Any]) -> list[str]:
         for name, row in cell["rows"].items()
     ]
     said = (
-        f"{cell['test']} recordings of {len(cell['held_speakers'])} held-out speakers, {cell['images']:,} images seen."
+        f"{cell['test']} recordings of {len(cell['held_speakers'])} held-out speakers, {cell['images']:,} images seen "
+        f"by U-Nets of width {ENHANCE_WIDTH}. A judge is the discriminator of pix2pix."
     )
     return [f"### Enhancement\n\n{said}\n\n{table(header, rows)}"]
 
@@ -444,8 +455,15 @@ def _studies(found: dict[str, Any]) -> list[str]:
     rows = []
     for name in names:
         scores = {row["arm"]: f"{row['balanced_accuracy']:.1%}" for row in found[name]["arms"]}
-        rows.append([name, *(scores.get(arm, "") for arm in ARMS), found[name]["verdict"]["word"]])
-    return [f"### Studies\n\nBalanced accuracies.\n\n{table(['study', *ARMS, 'verdict'], rows)}"]
+        verdict = found[name]["verdict"]
+        gain = verdict["over_rival"]
+        over = f"{100 * gain['mean']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})" if gain else ""
+        rows.append([name, *(scores.get(arm, "") for arm in ARMS), over, verdict["word"]])
+    said = (
+        f"Balanced accuracies of a classifier of {LIFT_STEPS} steps, {LIFT_REPEATS} times two folds; a GAN of "
+        f"{LIFT_ROUNDS * 64:,} images seen on each part. Over the best arm without a GAN: points, 95 % interval."
+    )
+    return [f"### Studies\n\n{said}\n\n{table(['study', *ARMS, 'over the best without', 'verdict'], rows)}"]
 
 
 def report() -> None:

@@ -11,7 +11,9 @@ from test_sound_items import RATE, call, sine
 
 from augan import translate
 from augan.baselines import si_sdr, spectral_gate
-from augan.core.sounds import stft, write_wav
+from augan.core.errors import UserError
+from augan.core.sounds import SoundSpec, magnitudes_of, stft, write_wav
+from augan.translate.gain import GainGenerator, noise_ratio
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,52 @@ def test_sides_are_stored_alike(pairs: Path) -> None:
 def test_a_sound_is_neither_mirrored_nor_cut(run: Path) -> None:
     config = translate.Run(run).config
     assert (config["flip"], config["enlarge"]) == (False, 1.0)
+    assert config["gain"]
+    assert config["snr"] > 0
+
+
+class Always(torch.nn.Module):
+    """The same value everywhere."""
+
+    multiple = 4
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(images, self.value)
+
+
+@pytest.mark.parametrize(("given", "gain"), [(1.0, 1.0), (0.0, 0.5), (-0.8, 0.1)])
+@pytest.mark.parametrize("floor", [-80.0, -60.0])
+def test_a_gain_multiplies_magnitudes(given: float, gain: float, floor: float) -> None:
+    spec = SoundSpec(rate_hz=8000, samples=1024, floor_db=floor, top_db=-5.0)
+    loud = torch.full((1, 1, 4, 4), 0.5)
+    made = GainGenerator(Always(given), spec)(loud)
+    ours, theirs = (magnitudes_of((side + 1) * 127.5, spec) for side in (made, loud))
+    assert torch.allclose(ours / theirs, torch.full_like(loud, gain), atol=1e-4)
+
+
+def test_a_gain_of_nothing_is_silence() -> None:
+    spec = SoundSpec(rate_hz=8000, samples=1024)
+    assert torch.equal(GainGenerator(Always(-1.0), spec)(torch.zeros(1, 1, 4, 4)), -torch.ones(1, 1, 4, 4))
+
+
+def test_the_ratio_of_errors_has_its_closed_form() -> None:
+    spec = SoundSpec(rate_hz=8000, samples=1024)  # 80 dB: a factor of ten is a half
+    target = torch.zeros(2, 1, 4, 4)
+    assert float(noise_ratio(target - 0.5, target, spec)) == pytest.approx(np.log10(0.81 + 1e-3), abs=1e-5)
+    assert float(noise_ratio(target, target, spec)) == pytest.approx(-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("setting", ["gain=true", "snr=1"])
+def test_gains_are_for_sounds(setting: str, tmp_path: Path) -> None:
+    sides = [np.zeros((4, 16, 16), np.uint8)] * 2
+    with pytest.raises(UserError, match="spectrograms on both sides"):
+        translate.train(*sides, paired=True, images=4, out=tmp_path / "run", settings=[setting, "width=4"])
+    with pytest.raises(UserError, match="these sounds have none"):
+        translate.train(*sides, paired=False, images=4, out=tmp_path / "run", settings=[setting])
 
 
 @pytest.mark.parametrize("samples", [300, 2000, 5001])

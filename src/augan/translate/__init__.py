@@ -27,6 +27,8 @@ from augan.translate.sounds import translate_wave
 from augan.translate.trainer import Reading, TranslationTrainer
 
 UNCHANGED = ("flip=false", "enlarge=1.0", "flip_equivariance=false")
+SOUND_PAIRS = ("gain=true", "snr=30", "l1=30", "dropout=false", "learning_rate=1e-3")
+"""What pairs of sounds need (docs/experiments.md)."""
 load = load_translation
 apply = translate_files
 
@@ -120,6 +122,7 @@ def train(
     else:
         sides = world.in_turn(lambda: open_sides(a, b, paired=config.paired, size=size))
     if sides.item("a").sound is not None and not resume:  # a sound backwards, or cut, is another sound
-        config = override(override(config, UNCHANGED), settings)
+        own = UNCHANGED + (SOUND_PAIRS if config.paired else ())
+        config = override(override(config, own), settings)
     trainer = TranslationTrainer(sides, config, folder, tell=tell, should_stop=should_stop, world=world)
     return trainer.run(resume)

@@ -27,12 +27,15 @@ class TranslationConfig:
             unet, null: as many as the image allows, at most 8; up: transposed, resize or smooth; norm: batch, instance
             or none.
         dropout: in unet and resnet; noise: in style; shortcut: resnet adds to its input what is to change, where both
-            sides have as many channels.
+            sides have as many channels; gain: what the generator gives is the gain, at most 1, of each frequency and
+            time (paired sounds as spectrograms, for which it is on).
         patch_width, patch_layers, patch_norm: of the discriminator; the last two are for patches only, and
             patch_norm is null for the generator's.
         objective: cross-entropy or least-squares.
         adversarial, l1, cycle, identity, nce: weights of the generator's terms; identity multiplies cycle, where there
             is one.
+        snr: weight of the error's energy over the target's in magnitudes, in bels (paired
+            sounds, for which it is 30): what is loud counts.
         nce_identity: also hold images of the target side to themselves by patches; nce_places: patches of each image
             and layer; nce_whole: told from those of the whole batch, and not of their own image only.
         r1: weight of the discriminator's squared slope at real images (arXiv:1801.04406), halved.
@@ -62,6 +65,7 @@ class TranslationConfig:
     dropout: bool = True
     noise: bool = True
     shortcut: bool = False
+    gain: bool = False
     patch_width: int = Field(default=32, ge=1)
     patch_layers: int = Field(default=2, ge=1)
     patch_norm: Literal["batch", "instance", "none"] | None = None
@@ -71,6 +75,7 @@ class TranslationConfig:
     cycle: float = Field(default=0.0, ge=0)
     identity: float = Field(default=0.0, ge=0)
     nce: float = Field(default=0.0, ge=0)
+    snr: float = Field(default=0.0, ge=0)
     nce_identity: bool = False
     nce_places: int = Field(default=256, ge=1)
     nce_whole: bool = False
@@ -101,6 +106,8 @@ class TranslationConfig:
             raise UserError("Give a budget: either minutes or images, and not both.")
         if self.l1 and not self.paired:
             raise UserError("The L1 term compares pairs, and these images have none: l1=0, or --paired.")
+        if not self.paired and (self.gain or self.snr):
+            raise UserError("A gain and its error are of pairs, and these sounds have none: gain=false and snr=0.")
         if bool(self.cycle) != (self.direction == "both"):
             raise UserError("Cycles go both ways: cycle above 0 needs direction=both, and nothing else takes it.")
         if self.nce and self.generator == "unet":

@@ -15,12 +15,22 @@ from augan.networks import (
     start_small,
 )
 from augan.translate.config import TranslationConfig
+from augan.translate.gain import GainGenerator, require_one_sound
 
 MOST_DOWNS = 8
 
 
 def build_generator(config: TranslationConfig, source: ItemSpec, target: ItemSpec) -> nn.Module:
-    """From items of one kind to items of the other."""
+    """From items of one kind to items of the other.
+
+    Raises:
+        UserError: items that are too small, or that have no gain where the settings ask for one.
+    """
+    inner = _generator(config, source, target)
+    return GainGenerator(inner, require_one_sound(source, target, "gain")) if config.gain else inner
+
+
+def _generator(config: TranslationConfig, source: ItemSpec, target: ItemSpec) -> nn.Module:
     if config.generator == "style":  # its weights start as StyleGAN2's
         return StyleTranslator(
             source.channels, target.channels, blocks=config.blocks, width=config.width, noise=config.noise

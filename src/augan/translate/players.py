@@ -15,6 +15,7 @@ from augan.game import ImagePool, PatchProjection, batch_nce, draw_places, patch
 from augan.networks import ResnetGenerator, StyleTranslator
 from augan.nn import averaged_copy, decay_for, synchronise_batch_norm, update_average
 from augan.translate.config import TranslationConfig
+from augan.translate.gain import noise_ratio, require_one_sound
 from augan.translate.model import padded
 from augan.translate.networks import build_discriminator, build_generator
 from augan.translate.sides import Sides
@@ -32,6 +33,7 @@ class Players:
 
     def __init__(self, config: TranslationConfig, sides: Sides, device: torch.device, world: World) -> None:
         self.config, self.sides, self.device, self.world = config, sides, device, world
+        self.sound = require_one_sound(sides.item("a"), sides.item("b"), "snr") if config.snr else None
         self.share = world.share(config.batch, least=1, setting="batch")
         self.directions = ("a2b", "b2a") if config.direction == "both" else (config.direction,)
         with torch.random.fork_rng(devices=[]):
@@ -156,6 +158,9 @@ class Players:
                 add("adversarial", self.config.adversarial * verdict)
             if self.config.l1:
                 add("l1", self.config.l1 * F.l1_loss(fake, real[way[2]]))
+            if self.config.snr:
+                assert self.sound is not None
+                add("snr", self.config.snr * noise_ratio(fake, real[way[2]], self.sound))
             if self.config.cycle:
                 self._cycle(way, real, fake, add)
             if self.config.nce:

@@ -43,23 +43,36 @@ def translate_wave(
     """A waveform in [-1, 1] at the model's rate, of any length, to one of the other side.
 
     A model that learnt from pairs keeps the phases of the input, and no frequency gets louder than it is there: what it
-    predicts over what is there, at most 1, is a gain, as in a Wiener filter. Another one brings magnitudes of its own,
-    whose phases come from Griffin-Lim.
+    predicts over what is there, at most 1, is a gain, as in a Wiener filter. That is done twice, with frames half a hop
+    apart, and the mean taken. Another model brings magnitudes of its own, whose phases come from Griffin-Lim.
     """
     way = model.direction(direction)
     ours, theirs = sound_of(model, way[0]), sound_of(model, way[2])
     samples = wave.shape[1]
     whole = F.pad(wave, (0, max(0, 2 * ours.n_fft - samples)))
-    transform = stft(whole, ours.n_fft, ours.hop)
-    magnitudes = transform.abs()[:, : ours.bins]
-    levels = levels_of(magnitudes, ours).round().to(torch.uint8)
-    made = model.translate(np.ascontiguousarray(levels.flip(1).permute(1, 2, 0).numpy())[None], way)[0]
-    predicted = magnitudes_of(torch.from_numpy(made).permute(2, 0, 1).flip(1).float(), theirs)
     if model.paired:
-        gain = (predicted / magnitudes.clamp_min(1e-7)).clamp(max=1)
-        gain = torch.cat([gain, gain[:, -1:]], 1)
-        return istft(transform * gain, ours.n_fft, ours.hop, whole.shape[1])[:, :samples]
-    return griffin_lim(F.pad(predicted, (0, 0, 0, 1)), ours.n_fft, ours.hop, whole.shape[1])[:, :samples]
+        shifts = [quieter(model, F.pad(whole, (shift, 0)), way)[:, shift:] for shift in (0, ours.hop // 2)]
+        return torch.stack(shifts).mean(0)[:, :samples]
+    predicted = _predicted(model, stft(whole, ours.n_fft, ours.hop).abs()[:, : ours.bins], way)
+    return griffin_lim(F.pad(predicted, (0, 0, 0, 1)), theirs.n_fft, theirs.hop, whole.shape[1])[:, :samples]
+
+
+def quieter(model: TranslationModel, wave: Float[Tensor, "c samples"], way: str) -> Float[Tensor, "c samples"]:
+    """A waveform whose frequencies are as loud as the model says, at most as loud as they were, phases as they were."""
+    spec = sound_of(model, way[0])
+    transform = stft(wave, spec.n_fft, spec.hop)
+    magnitudes = transform.abs()[:, : spec.bins]
+    gain = (_predicted(model, magnitudes, way) / magnitudes.clamp_min(1e-7)).clamp(max=1)
+    return istft(transform * torch.cat([gain, gain[:, -1:]], 1), spec.n_fft, spec.hop, wave.shape[1])
+
+
+def _predicted(
+    model: TranslationModel, magnitudes: Float[Tensor, "c bins frames"], way: str
+) -> Float[Tensor, "c bins frames"]:
+    """What the model makes of magnitudes."""
+    levels = levels_of(magnitudes, sound_of(model, way[0])).round().to(torch.uint8)
+    made = model.translate(np.ascontiguousarray(levels.flip(1).permute(1, 2, 0).numpy())[None], way)[0]
+    return magnitudes_of(torch.from_numpy(made).permute(2, 0, 1).flip(1).float(), sound_of(model, way[2]))
 
 
 def translate_sounds(
