@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from augan import data as datasets
 from augan.apply.clipmeasures import check_space, with_clip_measures
 from augan.apply.report import write_report
+from augan.apply.series_evaluation import concerns_series, evaluate_series
 from augan.apply.table_evaluation import concerns_tables, evaluate_tables, is_run
 from augan.checkpoint import Model, Run, load_model
 from augan.core.devices import choose_device
@@ -27,6 +28,7 @@ from augan.metrics import (
     Comparison,
     Evaluation,
     FeatureSpace,
+    SeriesEvaluation,
     Side,
     TableEvaluation,
     accuracy_scores,
@@ -56,8 +58,9 @@ def evaluate(
     kind: str | None = None,
     label: str | None = None,
     tick: Tick = lambda done: None,
-) -> Evaluation | TableEvaluation:
-    """Measures `target` against real data; tables as `augan.metrics.TableEvaluation` says.
+) -> Evaluation | SeriesEvaluation | TableEvaluation:
+    """Measures `target` against real data; tables and time series as `augan.metrics.TableEvaluation` and
+    `augan.metrics.SeriesEvaluation` say.
 
     Args:
         target: a model, a run folder, or images in any form that `augan.open` reads (no GAN needs to be involved).
@@ -81,11 +84,15 @@ def evaluate(
         UserError: sizes or channels differ, fewer than 6 images on a side, unknown classes, a feature space that
             cannot be had, `html` that exists.
     """
-    if concerns_tables(target, against):
+    windows = concerns_series(target, kind)
+    if windows or concerns_tables(target, against):
         if html is not None or size is not None or accuracy_score or features != "in-domain":
             raise UserError(
-                "A table is measured as it is: --features, --size, --accuracy-score and --html are for images."
+                f"A {'series' if windows else 'table'} is measured as it is: --features, --size, --accuracy-score and "
+                "--html are for images."
             )
+        if windows:
+            return evaluate_series(target, against, holdout=holdout, label=label, seed=seed)
         return evaluate_tables(target, against, holdout=holdout, label=label, seed=seed)
     if html is not None:
         require_absent(Path(html))
