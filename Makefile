@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-text bench-export bench-scaling bench-firstrun screenshots stress dist site clean
+.PHONY: help demo test check format docs bench bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-quick bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-series bench-video bench-text bench-export bench-scaling bench-firstrun screenshots stress dist site clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -85,6 +85,9 @@ bench-tables: $(VENV)/.dev  ## Measure rows of tables beside the package ctgan, 
 	$(BIN)/python -m bench.tables run
 	$(BIN)/python -m bench.tables lift
 	$(BIN)/python -m bench.tables report
+bench-series: $(VENV)/.dev  ## Measure windows of time series beside windows that need no generator
+	$(BIN)/python -m bench.series run
+	$(BIN)/python -m bench.series report
 bench-video: $(VENV)/.dev  ## Train on clips of moving clothes beside trivial clips and other ways: an hour, goes on where it stopped
 	$(BIN)/python -m bench.video run
 	$(BIN)/python -m bench.video pictures
@@ -110,7 +113,7 @@ stress: $(VENV)/.dev  ## How often short runs go wrong, beside rivals: hours, go
 	$(BIN)/python -m bench.doctor
 	$(BIN)/python -m bench.stress run
 
-bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-video bench-text bench-export bench-scaling bench-firstrun  ## All benchmarks
+bench: bench-demo bench-threads bench-metrics bench-spaces bench-speed bench-quality bench-pictures bench-augment bench-translate bench-compare bench-explain bench-sound bench-tables bench-series bench-video bench-text bench-export bench-scaling bench-firstrun  ## All benchmarks
 
 dist: $(VENV)/.dev  ## Build the wheel and the source archive, and try the wheel in an environment of its own
 	rm -rf dist $(VENV)/trial

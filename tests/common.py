@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from augan.core.item import ItemSpec
+from augan.core.series import SeriesColumn, SeriesSpec
 from augan.core.sounds import SoundSpec
 
 TINY = [
@@ -37,7 +38,11 @@ def shapes(
 
 
 def fitting(name: str, spec: ItemSpec) -> ItemSpec:
-    """The item, or for networks of waveforms a sound with as many samples as the item has pixels."""
+    """The item, or for networks of waveforms and series one with as many samples or moments as the item has pixels."""
+    if name == "series":
+        columns = tuple(SeriesColumn(name=f"c{place}", dtype="float64", high=1.0) for place in range(spec.channels))
+        moments = spec.height * spec.width
+        return replace(spec, height=1, width=moments, kind="series", series=SeriesSpec(columns=columns))
     if name != "wavegan":
         return spec
     samples = spec.height * spec.width

@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -22,6 +22,7 @@ from augan.apply import diagnose_run as doctor
 from augan.apply import generate as _generate
 from augan.apply.table_copies import augment_rows, check_rows_out
 from augan.checkpoint import CheckpointStore, Model, Run, find_checkpoint, load_item, load_model
+from augan.checkpoint.series import SeriesModel
 from augan.checkpoint.tables import TableModel
 from augan.core.config import from_dict, override
 from augan.core.errors import Interrupted, UserError
@@ -30,6 +31,7 @@ from augan.core.world import World, join
 from augan.data import SoundReading, Source, class_counts, inspect, open
 from augan.data.kinds import NOUNS
 from augan.data.tables import TableSource
+from augan.data.windows import SeriesSource
 from augan.explain import OpenModel
 from augan.export import Exported
 from augan.export import export_model as _export_model
@@ -80,6 +82,7 @@ def resolve(
         "data.strict": reading.strict,
         "data.min_images_per_class": reading.min_images_per_class,
         "data.form": reading.form,
+        **{f"data.{name}": value for name, value in asdict(reading.windowing).items()},
     }
     config = override(config, [f"{key}={json.dumps(value)}" for key, value in own.items()])
     config = override(config, settings)
@@ -138,6 +141,7 @@ def _open(data: Any, reading: DataConfig) -> Source:
         kind=reading.kind,
         sound=SoundReading(rate_hz=reading.rate_hz, seconds=reading.seconds, form=reading.form),
         cutting=reading.cutting,
+        windowing=reading.windowing,
         label=reading.label,
     )
 
@@ -198,7 +202,7 @@ def train(
         objective: a pair of losses of your own.
         start: a run on related data whose networks to begin with: settings of networks are taken from it, weights
             wherever they fit, and class embeddings by name. Item sizes and channels may differ.
-        kind: what an item is (image, video, sound, table, text); None goes by what most files are.
+        kind: what an item is (image, video, sound, table, series, text); None goes by what most files are.
         label: the column of a table that is the class of a row.
         log: names of loggers (tensorboard, wandb, mlflow), or sinks of your own (`augan.training.Sink`), which hear the
             lines of metrics.jsonl.
@@ -404,7 +408,7 @@ def load(run: Path | str, *, generator: nn.Module | None = None, which: str = "b
     if generator is None and text.is_text_run(run):
         return text.load(run, which=which, device=device)
     model = load_model(run, generator=generator, which=which, device=device)
-    return model if isinstance(model, TableModel) else OpenModel.of(model)
+    return model if isinstance(model, TableModel | SeriesModel) else OpenModel.of(model)
 
 
 def generate(
@@ -524,6 +528,11 @@ def augment(
         raise UserError("This model makes sentences, and the data is not text. Give a run on data of the same kind.")
     model = run if isinstance(run, Model) else None if run is None else load_model(run)
     source = _open(data, _reading_for(model, settings, size, strict, label))
+    if isinstance(source, SeriesSource):
+        raise UserError(
+            "A bigger copy of time series is not written: windows that overlap would stand beside new ones. New "
+            "windows come from `augan train` and `augan generate`."
+        )
     if isinstance(source, TableSource):
         check_rows_out(target)
     else:

@@ -9,10 +9,11 @@ from torch import nn
 from augan.core.errors import UserError
 from augan.core.item import ItemSpec
 from augan.game import zero_centered_penalty
-from augan.networks import NETWORKS, NetworkConfig, build, parameter_count
+from augan.networks import NETWORKS, SERIES_NETWORKS, NetworkConfig, build, parameter_count
 from augan.nn import Canvas
 from common import fitting
 
+FAMILIES = [*NETWORKS, *SERIES_NETWORKS]
 SIZES = [(8, 8), (28, 28), (32, 32), (48, 80), (100, 100), (9, 130), (256, 256)]
 
 
@@ -26,7 +27,7 @@ def pair(name: str, spec: ItemSpec, width: int = 8) -> tuple[nn.Module, nn.Modul
     return build(NetworkConfig(name=name, width=width, latent_size=6), fitting(name, spec))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_every_size(name: str, height: int, width: int) -> None:
     generator, discriminator = pair(name, item(height, width))
@@ -35,7 +36,7 @@ def test_every_size(name: str, height: int, width: int) -> None:
     assert discriminator(images).shape == (2,)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("classes", [0, 1, 5])
 def test_channels_and_classes(name: str, channels: int, classes: int) -> None:
@@ -51,7 +52,7 @@ def test_channels_and_classes(name: str, channels: int, classes: int) -> None:
         assert all(p.grad.isfinite().all() for p in used if p.grad is not None)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_class_matters_to_both(name: str) -> None:
     generator, discriminator = pair(name, item(16, 16, 1, 2))
     for parameter in discriminator.parameters():  # blocks that start at zero are given something to say
@@ -64,7 +65,7 @@ def test_class_matters_to_both(name: str) -> None:
     assert not torch.allclose(discriminator(images, zeros), discriminator(images, zeros + 1))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_labels_are_needed_exactly_where_there_are_classes(name: str) -> None:
     conditional, _ = pair(name, item(16, 16, 1, 2))
     plain, judge = pair(name, item(16, 16, 1))
@@ -76,7 +77,7 @@ def test_labels_are_needed_exactly_where_there_are_classes(name: str) -> None:
         judge(torch.zeros(2, *fitting(name, item(16, 16, 1)).shape), torch.zeros(2, dtype=torch.int64))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_seeded_initialisation_and_saving(name: str) -> None:
     (first, _), (second, _) = pair(name, item(16, 16)), pair(name, item(16, 16))
     latents = torch.randn(3, 6)
@@ -87,7 +88,7 @@ def test_seeded_initialisation_and_saving(name: str) -> None:
     torch.testing.assert_close(other(latents), first(latents))
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "article"])
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "article"])
 def test_double_backward_agrees_with_finite_differences(name: str) -> None:
     """The penalty's gradient with respect to every parameter of the discriminator, in float64."""
     _, discriminator = pair(name, item(8, 8, 1, 2))

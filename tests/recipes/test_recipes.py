@@ -14,11 +14,12 @@ from augan.core.errors import UserError
 from augan.core.item import ItemSpec
 from augan.core.sounds import SoundSpec
 from augan.game import AUGMENTATIONS, OBJECTIVES
-from augan.networks import NETWORKS
+from augan.networks import NETWORKS, SERIES_NETWORKS
 from augan.recipes import RECIPES, Budget, recipe_config
 from augan.recipes.recipes import LONG, SHORT, WIDTHS, Facts, auto, strided
+from augan.recipes.series import SERIES_RECIPES
 from augan.recipes.speed import reference_rate
-from common import TINY
+from common import TINY, fitting
 
 CLASSES = {"a": 1000, "b": 1000}
 
@@ -49,6 +50,20 @@ def test_every_recipe_is_a_valid_configuration(name: str, classes: dict[str, int
     published = name in ("r3gan-cifar10", "r3gan-ffhq64", "stylegan2-ada")
     assert config.data.balance == (1.0 if len(classes) > 1 and not published else 0.0)
     assert (config.game.matching > 0) <= (len(classes) > 1)
+
+
+@pytest.mark.parametrize("name", SERIES_RECIPES)
+@pytest.mark.parametrize("classes", [{}, {"a": 5}, {"a": 500, "b": 20}])
+def test_every_recipe_of_series_is_a_valid_configuration(name: str, classes: dict[str, int]) -> None:
+    item = fitting("series", ItemSpec(channels=2, height=1, width=24, class_names=tuple(classes) or None))
+    config = recipe_config(name, item, 500, classes, Budget(images=1000))
+    assert config.recipe == name
+    assert config.networks.name in SERIES_NETWORKS
+    assert config.training.images == 1000
+    assert config.data.balance == (len(classes) > 1)
+    assert (config.game.matching > 0) == (len(classes) > 1)
+    with pytest.raises(UserError, match="recipe for items of kind series 'article'"):
+        recipe_config("article", item, 500, classes, Budget(images=1000))
 
 
 def test_article_recipe_is_the_articles_game() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from augan.apply.table_evaluation import is_run
 from augan.checkpoint import Run
 from augan.core.errors import UserError
 from augan.core.files import read_json
-from augan.metrics import MEASURES, Estimate, Evaluation, TableEvaluation
+from augan.metrics import MEASURES, Estimate, Evaluation, SeriesEvaluation, TableEvaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ def compare_runs(
             found = evaluate(
                 run, against, holdout=holdout, features=features, count=count, device=device, seed=seed, tick=tick
             )
-            if isinstance(found, TableEvaluation):
+            if isinstance(found, TableEvaluation | SeriesEvaluation):
                 entries.append(_entry_of_rows(str(run), found, "model"))
                 trivial = [_entry_of_rows(side, found, side) for side in found.sides if side != "model"]
             else:
@@ -128,11 +129,16 @@ def _entry(name: str, evaluation: Evaluation) -> _Entry:
     return _Entry(name=name, values=evaluation.measures, conditions=evaluation.conditions(), programs=programs)
 
 
-def _entry_of_rows(name: str, found: TableEvaluation, side: str) -> _Entry:
-    """Rows of a run, or one of the trivial ways beside it; only the latter may have measures less."""
-    values = {measure: Estimate(sides[side]) for measure, sides in found.measures.items() if side in sides}
-    rows = {key: count for key, count in found.rows.items() if key != "model"}
-    conditions = {"real rows": rows, "classifiers": " ".join(found.notes)}
+def _entry_of_rows(name: str, found: TableEvaluation | SeriesEvaluation, side: str) -> _Entry:
+    """Rows or windows of a run, or one of the trivial ways beside it; only the latter may have measures less."""
+    values = {
+        measure: Estimate(sides[side])
+        for measure, sides in found.measures.items()
+        if side in sides and not math.isnan(sides[side])
+    }
+    noun, counts = ("rows", found.rows) if isinstance(found, TableEvaluation) else ("windows", found.windows)
+    others = {key: count for key, count in counts.items() if key != "model"}
+    conditions = {f"real {noun}": others, "classifiers": " ".join(found.notes)}
     return _Entry(name=name, values=values, conditions=conditions, programs="")
 
 
@@ -143,7 +149,8 @@ def _recorded(path: Path) -> _Entry:
         if not isinstance(document, dict):
             raise UserError(f"{path} is not an evaluation that `augan evaluate --json` wrote.")
         if "columns" in document:
-            return _entry_of_rows(str(path), TableEvaluation.from_json(document), "model")
+            kind = SeriesEvaluation if "windows" in document else TableEvaluation
+            return _entry_of_rows(str(path), kind.from_json(document), "model")
         return _entry(str(path), Evaluation.from_json(document))
     if not is_run(path):
         raise UserError(f"{path} is neither a run nor a file that `augan evaluate --json` wrote.")

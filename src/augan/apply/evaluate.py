@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from augan import data as datasets
 from augan.apply.clipmeasures import check_space, with_clip_measures
 from augan.apply.report import write_report
+from augan.apply.series_evaluation import concerns_series, evaluate_series
 from augan.apply.table_evaluation import concerns_tables, evaluate_tables, is_run
 from augan.apply.table_report import write_table_report
 from augan.checkpoint import Model, Run, load_model
@@ -28,6 +29,7 @@ from augan.metrics import (
     Comparison,
     Evaluation,
     FeatureSpace,
+    SeriesEvaluation,
     Side,
     TableEvaluation,
     accuracy_scores,
@@ -57,8 +59,9 @@ def evaluate(
     kind: str | None = None,
     label: str | None = None,
     tick: Tick = lambda done: None,
-) -> Evaluation | TableEvaluation:
-    """Measures `target` against real data; tables as `augan.metrics.TableEvaluation` says.
+) -> Evaluation | SeriesEvaluation | TableEvaluation:
+    """Measures `target` against real data; tables and time series as `augan.metrics.TableEvaluation` and
+    `augan.metrics.SeriesEvaluation` say.
 
     Args:
         target: a model, a run folder, or images in any form that `augan.open` reads (no GAN needs to be involved).
@@ -82,16 +85,16 @@ def evaluate(
         UserError: sizes or channels differ, fewer than 6 images on a side, unknown classes, a feature space that
             cannot be had, `html` that exists.
     """
-    if concerns_tables(target, against):
-        if size is not None or accuracy_score or features != "in-domain":
-            raise UserError("A table is measured as it is: --features, --size and --accuracy-score are for images.")
-        if html is not None:
-            require_absent(Path(html))
-        found = evaluate_tables(target, against, holdout=holdout, label=label, seed=seed)
-        if html is not None:
-            names = [side if isinstance(side, str | Path) else "a table" for side in (target, against)]
-            write_table_report(found, Path(html), f"{names[0]} against {names[1]}")
-        return found
+    windows = concerns_series(target, kind)
+    if windows or concerns_tables(target, against):
+        if size is not None or accuracy_score or features != "in-domain" or (windows and html is not None):
+            raise UserError(
+                f"A {'series' if windows else 'table'} is measured as it is: --features, --size, --accuracy-score"
+                f"{' and --html are' if windows else ' are'} for images."
+            )
+        if windows:
+            return evaluate_series(target, against, holdout=holdout, label=label, seed=seed)
+        return _rows(target, against, holdout, html, label, seed)
     if html is not None:
         require_absent(Path(html))
     sides = _open_sides(target, against, holdout, size, count, seed, device, kind)
@@ -166,6 +169,17 @@ class _Images:
         item = replace(self.source.item, class_names=class_names if self.labels is not None else None)
         array = self.source.items(self.rows)
         return ArraySource(array=array, item=item, key=self.origin.content, labels=self.labels)
+
+
+def _rows(target: Any, against: Any, holdout: Any, html: Path | str | None, label: str | None, seed: int) -> Any:
+    """Tables against one another, as a page as well if asked."""
+    if html is not None:
+        require_absent(Path(html))
+    found = evaluate_tables(target, against, holdout=holdout, label=label, seed=seed)
+    if html is not None:
+        names = [side if isinstance(side, str | Path) else "a table" for side in (target, against)]
+        write_table_report(found, Path(html), f"{names[0]} against {names[1]}")
+    return found
 
 
 def _pictures(items: np.ndarray) -> np.ndarray:

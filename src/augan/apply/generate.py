@@ -16,10 +16,12 @@ from PIL import Image
 from torch import Tensor
 
 from augan.apply.clips import generate_clips
+from augan.apply.series import write_windows
 from augan.apply.sheets import sheet_layout
 from augan.apply.sounds import sound_writer
 from augan.apply.tables import write_rows
 from augan.checkpoint import Model
+from augan.checkpoint.series import SeriesModel
 from augan.checkpoint.tables import TableModel
 from augan.core.errors import UserError
 from augan.core.files import atomic_file, atomic_folder, require_absent, require_folder_names, require_space
@@ -57,7 +59,7 @@ def generate(
     subfolder a class if conditional. Of sounds: .npz, .png (spectrograms), .wav, .flac or .ogg (all one after another),
     or a folder of .wav files. Clips have forms, lengths (`frames`), rates (`fps`) and grids of their own, see
     `augan.apply.clips`. Rows of a table: .csv, .tsv, .parquet or .npz (`augan.apply.tables`), for which `where` asks
-    for values, 'column=value'.
+    for values, 'column=value'. Windows of time series: .csv, .tsv, .parquet, .npz or .png (`augan.apply.series`).
 
     Raises:
         UserError: `out` exists, too little space, an unknown ending or class.
@@ -74,6 +76,8 @@ def generate(
         raise UserError(f"--count {count}: at least 1 is expected.")
     if isinstance(model, TableModel):
         return write_rows(model, count, path, classes, where, truncation, seed, tick)
+    if isinstance(model, SeriesModel) and not where:
+        return write_windows(model, count, path, classes, truncation, seed, tick)
     if where:
         raise UserError("--where asks for values of columns, and this model makes no rows. Use --classes.")
     writer = sound_writer(model, path) if model.item.sound is not None else _writer(path)

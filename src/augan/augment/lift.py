@@ -331,6 +331,11 @@ def _apart(task: Task, held: Holdout | None, force: bool) -> tuple[str, ...]:
 
 def _labelled(data: Any, labels: Any) -> Source:
     source = open_source(data if labels is None else (data, labels))
+    if source.item.kind == "series":
+        raise UserError(
+            "A study judges classifiers of images, sounds, rows or sentences, and there is none of time series. "
+            "`augan evaluate` says what a classifier learns from generated windows."
+        )
     if source.labels is None or not class_counts(source):
         raise UserError(f"{source.name} has no labels: there is no classifier to help.")
     return as_pictures(source)

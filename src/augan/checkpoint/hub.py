@@ -14,11 +14,13 @@ from safetensors.torch import save_file
 from augan.checkpoint.card import model_card
 from augan.checkpoint.model import Model
 from augan.checkpoint.run import Run
+from augan.checkpoint.series import SeriesModel, as_windows
 from augan.core.errors import AuganError, UserError
 from augan.core.files import atomic_folder, read_json, write_json
 from augan.core.item import from_unit
 from augan.core.optional import require
 from augan.core.pictures import save_sheet
+from augan.core.plots import save_plots
 from augan.core.version import __version__
 
 FILES = ("config.json", "model.safetensors", "README.md", "samples.png")
@@ -67,6 +69,9 @@ def _sheet(model: Model, path: Path) -> None:
     names = (model.item.class_names or ())[:ROWS] if model.conditional else ()
     classes = [name for name in names for _ in range(COLUMNS)] or None
     count = COLUMNS * (len(names) or ROWS)
+    if isinstance(model, SeriesModel):
+        save_plots(path, as_windows(model.sample(count, classes).numpy()), COLUMNS, names or None)
+        return
     save_sheet(path, from_unit(model.sample(count, classes)), COLUMNS, names or None)
 
 

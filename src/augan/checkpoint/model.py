@@ -315,6 +315,10 @@ def model_of(
         from augan.checkpoint.tables import TableModel
 
         return TableModel(generator, item, device, origin)
+    if item.kind == "series":
+        from augan.checkpoint.series import SeriesModel
+
+        return SeriesModel(generator, item, device, origin)
     return Model(generator, item, device, origin)
 
 

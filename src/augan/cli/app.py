@@ -192,7 +192,7 @@ def train(
     if quality is not None:
         console.print(quality_table(quality, kind=made))
     say(console, f"\nThe run is in [bold]{escape(str(run.path))}[/bold]. Next:")
-    ending = {"table": "csv", "text": "txt", "sound": "wav"}.get(made, "png")
+    ending = {"table": "csv", "series": "csv", "text": "txt", "sound": "wav"}.get(made, "png")
     say(console, f"  augan generate {escape(shlex.quote(str(run.path)))} --count 100 --out samples.{ending}")
 
 
@@ -310,8 +310,16 @@ def evaluate(
 ) -> None:
     """Measure a run, or any set of images, against real ones."""
     from augan import api, text
-    from augan.cli.console import counting, print_json, say, show_evaluation, show_table_evaluation, show_text
-    from augan.metrics import TableEvaluation
+    from augan.cli.console import (
+        counting,
+        print_json,
+        say,
+        show_evaluation,
+        show_series_evaluation,
+        show_table_evaluation,
+        show_text,
+    )
+    from augan.metrics import SeriesEvaluation, TableEvaluation
 
     if text.is_text_run(target) or text.is_text(target):
         if html is not None or size is not None or accuracy_score or features != "in-domain":
@@ -340,6 +348,9 @@ def evaluate(
         )
     if json:
         print_json({"target": target, "against": against, **found.to_json()})
+        return
+    if isinstance(found, SeriesEvaluation):
+        show_series_evaluation(Console(), found, f"{target} against {against}")
         return
     if isinstance(found, TableEvaluation):
         show_table_evaluation(Console(), found, f"{target} against {against}")

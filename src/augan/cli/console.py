@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from augan.core.files import to_json
 from augan.data import DataReport
 from augan.data.kinds import NOUNS, worded
 from augan.export import Exported
-from augan.metrics import Estimate, Evaluation, Quality, TableEvaluation
+from augan.metrics import Estimate, Evaluation, Quality, SeriesEvaluation, TableEvaluation
 from augan.recipes import Demo
 from augan.text import TextEvaluation
 from augan.training.console import human
@@ -129,6 +130,44 @@ def show_table_evaluation(console: Console, found: TableEvaluation, title: str) 
     console.print(table)
     least = sorted(found.columns.items(), key=lambda pair: pair[1])[:5]
     say(console, "least alike: " + ", ".join(f"{escape(name)} {score:.2f}" for name, score in least))
+    for note in found.notes:
+        say(console, f"note: {escape(note)}")
+
+
+SERIES_MEASURES = {
+    "marginal_distance": ("marginal distance", "{:.3f}", "0: each column has the real numbers, whenever they are"),
+    "autocorrelation_distance": ("autocorrelation distance", "{:.3f}", "0: each column moves in time as the real one"),
+    "cross_correlation_distance": ("cross-correlation distance", "{:.3f}", "0: columns move together as the real ones"),
+    "discriminative_score": ("discriminative score", "{:.3f}", "0: a network cannot tell them from real ones; to 0.5"),
+    "predictive_score": ("predictive score", "{:.3f}", "error of a network that learnt from them, on real windows"),
+    "accuracy_of_classifier": ("accuracy of classifier", "{:.1%}", "balanced; learnt from these, tested on real ones"),
+    "nearest_distance": (
+        "nearest distance",
+        "{:.3f}",
+        "median, to the nearest real window; 'real': what new ones have",
+    ),
+    "copies": ("copies", "{:.1%}", "windows that are a real one"),
+}
+
+
+def show_series_evaluation(console: Console, found: SeriesEvaluation, title: str) -> None:
+    """The model beside windows without a generator and other real ones."""
+    sides = list(found.measures["copies"])
+    table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("measure")
+    for side in sides:
+        table.add_column(side, justify="right", no_wrap=True)
+    table.add_column("meaning")
+    for name, (text, form, meaning) in SERIES_MEASURES.items():
+        values = found.measures.get(name)
+        if values is not None:
+            cells = ("" if math.isnan(values[side]) else form.format(values[side]) for side in sides)
+            table.add_row(text, *cells, meaning)
+    counts = ", ".join(f"{count:,} windows of {name}" for name, count in found.windows.items())
+    table.caption, table.caption_justify = f"{counts}; distances in deviations of each column", "left"
+    console.print(table)
+    most = sorted(found.columns.items(), key=lambda pair: -pair[1])[:5]
+    say(console, "least alike: " + ", ".join(f"{escape(name)} {score:.2f}" for name, score in most))
     for note in found.notes:
         say(console, f"note: {escape(note)}")
 

@@ -24,7 +24,9 @@ Size = Annotated[
 ]
 Kind = Annotated[
     str | None,
-    typer.Option(help="What an item is: image, video, sound, table or text.", show_default="what most files are"),
+    typer.Option(
+        help="What an item is: image, video, sound, table, series or text.", show_default="what most files are"
+    ),
 ]
 Label = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="The column of a table that is the class.", show_default="none")

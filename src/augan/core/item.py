@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Float32, Int16, UInt8
 from torch import Tensor
 
+from augan.core.series import SeriesSpec
 from augan.core.sounds import FULL_SCALE, SoundSpec
 from augan.core.table import TableSpec
 
@@ -25,6 +26,8 @@ class ItemSpec:
     A sound (`kind` "sound") is stored as `sound` says: as a picture of its spectrogram, or as int16 of height 1.
     A row of a table (`kind` "table", described by `table`) has 1x1 pixels and a channel for each number of an encoded
     row; it is stored as float32 in [-1, 1], as networks see it.
+    A window of a time series (`kind` "series", described by `series`) has height 1, a pixel for each moment and a
+    channel for each column that changes; it is stored as float32, too.
     """
 
     channels: int
@@ -37,11 +40,12 @@ class ItemSpec:
     frames_per_sec: float | None = None
     sound: SoundSpec | None = None
     table: TableSpec | None = None
+    series: SeriesSpec | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of items as they are stored."""
-        if self.table is not None:
+        if self.table is not None or self.series is not None:
             return np.dtype(np.float32)
         return np.dtype(np.int16 if self.sound is not None and self.sound.form == "waveform" else np.uint8)
 
@@ -75,6 +79,8 @@ class ItemSpec:
             known["sound"] = SoundSpec(**value["sound"])
         if known.get("table") is not None:
             known["table"] = TableSpec.from_json(known["table"])
+        if known.get("series") is not None:
+            known["series"] = SeriesSpec.from_json(known["series"])
         return cls(**known)
 
 

@@ -12,6 +12,7 @@ from augan.data.recordings import Recordings, open_recordings
 from augan.data.sounds import SoundReading
 from augan.data.source import ArraySource, Origin, Sizes, Source, SubsetSource, class_counts, subset
 from augan.data.spectrograms import as_pictures, picture_item, to_pictures
+from augan.data.windows import Windowing
 
 __all__ = [
     "ArraySource",
@@ -27,6 +28,7 @@ __all__ = [
     "Source",
     "StoredArray",
     "SubsetSource",
+    "Windowing",
     "as_pictures",
     "cache_folder",
     "class_counts",

@@ -146,7 +146,7 @@ def _texts(name: str, cells: Any, missing: int, distinct: int) -> Read:
     if len(types) > 1:
         notes = (f"Column '{name}' mixes {' and '.join(types)}: each value is taken as text.",)
         return _category(name, cells.map(str, na_action="ignore"), missing, notes)
-    form = _date_form(known)
+    form = date_form(known)
     if form is not None:
         return Read(_dates(name, cells, missing, form))
     if distinct >= LEAST_UNIQUE and distinct >= UNIQUE * len(known):
@@ -168,7 +168,8 @@ def _half_numbers(name: str, known: Any) -> tuple[str, ...]:
     )
 
 
-def _date_form(known: Any) -> str | None:
+def date_form(known: Any) -> str | None:
+    """How all of these cells of text are dates, as strftime has it; None where they are none."""
     import pandas as pd
 
     for form in DATE_FORMS:
@@ -183,7 +184,7 @@ def _date_form(known: Any) -> str | None:
 
 
 def _dates(name: str, cells: Any, missing: int, form: str | None) -> Column:
-    seconds = _seconds(cells, form)
+    seconds = seconds_of(cells, form)
     known = seconds[~np.isnan(seconds)]
     daily = bool((known % 86_400 == 0).all())
     column = Column(
@@ -197,7 +198,7 @@ def _dates(name: str, cells: Any, missing: int, form: str | None) -> Column:
     return _modes(column, known / (86_400 if daily else 1))
 
 
-def _seconds(cells: Any, form: str | None) -> Float[np.ndarray, " n"]:
+def seconds_of(cells: Any, form: str | None) -> Float[np.ndarray, " n"]:
     """Since 1970; NaN where a date is missing."""
     import pandas as pd
 
@@ -240,11 +241,12 @@ def _modes(column: Column, known: Float[np.ndarray, " m"]) -> Column:
         deviation=deviation,
         low=float(known.min()),
         high=float(known.max()),
-        decimals=0 if column.kind == "date" else _decimals(known),
+        decimals=0 if column.kind == "date" else decimals_of(known),
     )
 
 
-def _decimals(known: Float[np.ndarray, " m"]) -> int | None:
+def decimals_of(known: Float[np.ndarray, " m"]) -> int | None:
+    """Digits after the point that these numbers have at most; None for more than 6."""
     for digits in range(7):
         if np.allclose(known, known.round(digits), rtol=1e-9, atol=0):
             return digits
@@ -291,7 +293,7 @@ def numbers_of(column: Column, cells: Any) -> Float[np.ndarray, " n"]:
     """
     try:
         if column.kind == "date":
-            return _seconds(cells, column.form) / (86_400 if column.unit == "D" else 1)
+            return seconds_of(cells, column.form) / (86_400 if column.unit == "D" else 1)
         return np.asarray(cells.astype(np.float64).to_numpy(np.float64, na_value=np.nan))
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"Column '{column.name}' holds more than {column.kind}s ({error}).") from error

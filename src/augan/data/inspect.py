@@ -15,6 +15,7 @@ from augan.data.kinds import NOUNS
 from augan.data.opening import open
 from augan.data.source import ArraySource, Sizes, Source, class_counts
 from augan.data.tables import TableSource
+from augan.data.windows import SeriesSource
 
 CHUNK_BYTES = 8 << 20
 FEW_IMAGES, FEW_IN_CLASS, IMBALANCED = 200, 20, 3.0
@@ -60,6 +61,8 @@ def inspect(data: Any, **options: Any) -> DataReport:
     source: Source = open(data, **options)
     if isinstance(source, TableSource):
         return _of_rows(source)
+    if isinstance(source, SeriesSource):
+        return _of_windows(source)
     tally = _Tally(source.item.channels)
     for start, items in _chunks(source):
         labels = None if source.labels is None else source.labels[start : start + len(items)]
@@ -89,13 +92,31 @@ def inspect(data: Any, **options: Any) -> DataReport:
 
 def _of_rows(source: TableSource) -> DataReport:
     """The same of a table."""
-    counts = class_counts(source)
+    duplicates = int(source.frame.astype(str).duplicated().sum())
+    return _without_pictures(source, duplicates, tuple(_column(column) for column in source.spec.columns))
+
+
+def _of_windows(source: SeriesSource) -> DataReport:
+    """The same of time series."""
+    flat = source.items(np.arange(len(source))).reshape(len(source), -1)
+    columns = tuple(
+        {"name": column.name, "kind": "constant" if column.constant else "number", "type": column.dtype, "missing": 0}
+        | ({} if column.constant else {"low": column.low, "high": column.high, "mean": column.mean})
+        for column in source.spec.columns
+    )
+    return _without_pictures(source, len(flat) - len(np.unique(flat, axis=0)), columns)
+
+
+def _without_pictures(
+    source: TableSource | SeriesSource, duplicates: int, columns: tuple[dict[str, Any], ...]
+) -> DataReport:
+    counts, noun = class_counts(source), NOUNS[source.item.kind]
     present = [count for count in counts.values() if count]
     imbalance = max(present) / min(present) if present else 1.0
     few = [f"{name} ({count})" for name, count in counts.items() if count < FEW_IN_CLASS]
-    problems = [f"{len(few)} classes have fewer than {FEW_IN_CLASS} rows: {', '.join(few[:5])}."] if few else []
+    problems = [f"{len(few)} classes have fewer than {FEW_IN_CLASS} {noun}: {', '.join(few[:5])}."] if few else []
     if len(source) < FEW_IMAGES:
-        problems.append(f"Only {len(source)} rows: expect new ones close to them.")
+        problems.append(f"Only {len(source)} {noun}: expect new ones close to them.")
     return DataReport(
         name=source.name,
         key=source.key,
@@ -104,14 +125,14 @@ def _of_rows(source: TableSource) -> DataReport:
         class_counts=counts,
         imbalance=imbalance,
         sizes=None,
-        duplicates=int(source.frame.astype(str).duplicated().sum()),
+        duplicates=duplicates,
         duplicates_across_classes=0,
         constant=0,
         mean=(),
         std=(),
         notes=source.notes,
         problems=tuple(problems),
-        columns=tuple(_column(column) for column in source.spec.columns),
+        columns=columns,
     )
 
 

@@ -19,10 +19,18 @@ KINDS: dict[str, tuple[str, ...]] = {
     "video": VIDEO_SUFFIXES,
     "sound": SOUND_SUFFIXES,
     "table": TABLE_SUFFIXES,
+    "series": (),
     "text": TEXT_SUFFIXES,
 }
-"""What `--kind` may name, and the endings of each."""
-NOUNS = {"image": "images", "video": "clips", "sound": "sounds", "table": "rows", "text": "sentences"}
+"""What `--kind` may name, and the endings that tell each; time series are tables or arrays, and are said to be."""
+NOUNS = {
+    "image": "images",
+    "video": "clips",
+    "sound": "sounds",
+    "table": "rows",
+    "series": "windows",
+    "text": "sentences",
+}
 """What messages call several items of each."""
 IMAGES = re.compile(r"(?<![\w.-])([Ii])mage(s?)\b(?!\.\w)")
 

@@ -26,11 +26,13 @@ from augan.data.listing import FolderStream, arrange, is_junk, require_exists, w
 from augan.data.parquet import SUFFIXES as PARQUET_SUFFIXES
 from augan.data.parquet import open_table, parquet_files
 from augan.data.policy import parse_size
+from augan.data.series import is_series, open_series
 from augan.data.shards import REMOTE, Shards, ShardSource, is_shards, list_shards
 from augan.data.sounds import SoundReading, build_sounds, holds_waveforms, memory_sounds, stored_sounds
 from augan.data.source import ArraySource, Layout, Origin, Source
 from augan.data.tables import TableSource, frame_of, is_frame, is_table, open_frame
 from augan.data.torch_dataset import spool_dataset
+from augan.data.windows import SeriesSource, Windowing
 from augan.data.zips import ZipStream, list_zip, split_zip_path
 
 KNOWN = "a folder of images, clips or sounds, a .zip of one, .npy, .npz, .parquet, .tar, .csv or .tsv"
@@ -50,6 +52,7 @@ def open(
     sound: SoundReading | None = None,
     cutting: Cutting | None = None,
     label: str | None = None,
+    windowing: Windowing | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -65,6 +68,7 @@ def open(
     sound: SoundReading | None = None,
     cutting: Cutting | None = None,
     label: str | None = None,
+    windowing: Windowing | None = None,
 ) -> Source: ...
 @overload
 def open(
@@ -80,6 +84,7 @@ def open(
     sound: SoundReading | None = None,
     cutting: Cutting | None = None,
     label: str | None = None,
+    windowing: Windowing | None = None,
 ) -> ArraySource: ...
 @overload
 def open(
@@ -95,6 +100,7 @@ def open(
     sound: SoundReading | None = None,
     cutting: Cutting | None = None,
     label: str | None = None,
+    windowing: Windowing | None = None,
 ) -> Source: ...
 
 
@@ -111,6 +117,7 @@ def open(
     sound: SoundReading | None = None,
     cutting: Cutting | None = None,
     label: str | None = None,
+    windowing: Windowing | None = None,
 ) -> Source:
     """Opens images of any layout as a source, decoded once to a memory-mapped uint8 cache.
 
@@ -131,6 +138,7 @@ def open(
         sound: rate, length and form of sounds; None goes by the data.
         cutting: how films become clips of one length.
         label: the column of a table that is the class of a row.
+        windowing: how tables and arrays become windows of time series.
 
     Raises:
         UserError: what is wrong with the data and what to do about it.
@@ -150,11 +158,12 @@ def open(
         raise UserError(f"min_images_per_class is {min_images_per_class}, and it starts at 0.")
     if kind is not None and kind not in KINDS:
         raise unknown_name("kind of item", kind, KINDS)
-    table = _open_table(data, kind, label)
-    if table is not None and (wanted is not None or stream or min_images_per_class):
-        raise UserError(f"{table.name} is a table: size, stream and min_images_per_class are for images.")
-    if table is not None:
-        return table
+    rows: TableSource | SeriesSource | None = _open_series(data, kind, label, windowing or Windowing())
+    rows = rows or _open_table(data, kind, label)
+    if rows is not None and (wanted is not None or stream or min_images_per_class):
+        raise UserError(f"{rows.name} is a table or series: size, stream and min_images_per_class are for images.")
+    if rows is not None:
+        return rows
     kept = None if kind in ("image", "video") else kind  # the input itself tells these two apart
     options = Options(size=wanted, strict=strict, min_images_per_class=min_images_per_class, kind=kept)
     store = Cache(cache_folder(cache))
@@ -191,6 +200,14 @@ def open_like(data: Any, item: ItemSpec, **options: Any) -> Source:
         return open(data, size=size, kind=item.kind, **options)
     reading = SoundReading(like=item.sound, channels=item.channels)
     return open(data, kind="sound", sound=reading, **options)
+
+
+def _open_series(data: Any, kind: str | None, label: str | None, windowing: Windowing) -> SeriesSource | None:
+    """The windows that this is read as; None for other data."""
+    if not is_series(data, kind, windowing):
+        return None
+    name = safe_name(Path(data).stem) if isinstance(data, str | Path) else "series"
+    return open_series(data, windowing, label, name)
 
 
 def _open_table(data: Any, kind: str | None, label: str | None) -> TableSource | None:

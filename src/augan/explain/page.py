@@ -78,7 +78,8 @@ def explain(
     require_absent(folder)
     if (kind := _kind(target, which)) != "image":
         run = _run_of(Path(str(target)))
-        reason = f"A {kind} has no latents of pictures and no discriminator of whole ones to ask."
+        what = "A model of series" if kind == "series" else f"A {kind}"
+        reason = f"{what} has no latents of pictures and no discriminator of whole ones to ask."
         told = [] if run is None else [story_of(run)]
         omitted = {name: reason for name in SECTIONS if not told or name != "story"}
         return _write(folder, told, omitted, {"target": str(target), "generator": None, "seed": seed})
@@ -125,15 +126,20 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+UNSEEN = ("table", "series")
+"""Kinds of items that are no pictures to anybody."""
+
+
 def _kind(target: Path | str | Model, which: str) -> str:
     """What a checkpoint holds: image, for generators of pictures, clips and sounds, or another kind of model."""
     if isinstance(target, Model):
-        return "table" if target.item.kind == "table" else "image"
+        return target.item.kind if target.item.kind in UNSEEN else "image"
     contract = read_json(find_checkpoint(Path(target), which) / "model.json")
     if not isinstance(contract, dict):
         return "image"
-    rows = isinstance(contract.get("item"), dict) and contract["item"].get("kind") == "table"
-    return "table" if rows else str(contract.get("kind", "image"))
+    item = contract.get("item")
+    own = item.get("kind") if isinstance(item, dict) else None
+    return str(own) if own in UNSEEN else str(contract.get("kind", "image"))
 
 
 def _folder(target: Path | str | Model, out: Path | str | None) -> Path:

@@ -26,9 +26,11 @@ from augan.metrics.pixels import Spectrum, ms_ssim, spectrum_gap, ssim
 from augan.metrics.quality import Quality, measure
 from augan.metrics.rows import RowSpace
 from augan.metrics.scores import inception_score
+from augan.metrics.series import SeriesEvaluation, evaluate_windows
 from augan.metrics.space import FeatureSpace, Items, Preprocessing
 from augan.metrics.spaces import SPACES, in_domain_space, open_space, train_space
 from augan.metrics.tables import TableEvaluation, evaluate_codes
+from augan.metrics.windows import WindowSpace
 
 __all__ = [
     "LEAST_IMAGES",
@@ -50,9 +52,11 @@ __all__ = [
     "Preprocessing",
     "Quality",
     "RowSpace",
+    "SeriesEvaluation",
     "Side",
     "Spectrum",
     "TableEvaluation",
+    "WindowSpace",
     "accuracy_scores",
     "authenticity",
     "cached_extractor",
@@ -61,6 +65,7 @@ __all__ = [
     "copying_statistic",
     "diversity",
     "evaluate_codes",
+    "evaluate_windows",
     "evaluation_of",
     "feature_likelihood",
     "frechet_distance",

@@ -17,6 +17,7 @@ from augan.metrics.manifold import manifolds
 from augan.metrics.measures import VERSION
 from augan.metrics.memorisation import near_copies
 from augan.metrics.rows import RowSpace
+from augan.metrics.windows import WindowSpace
 
 Features = Float[np.ndarray, "_ d"]
 Labels = Int64[np.ndarray, " _"] | None
@@ -67,7 +68,7 @@ class Quality:
 
 
 def measure(
-    extractor: InDomainSpace | RowSpace,
+    extractor: InDomainSpace | RowSpace | WindowSpace,
     real: Features,
     fake: Features,
     real_labels: Labels = None,
@@ -108,7 +109,11 @@ def measure(
 
 
 def _class_diversity(
-    extractor: InDomainSpace | RowSpace, real: Features, fake: Features, real_labels: Labels, fake_labels: Labels
+    extractor: InDomainSpace | RowSpace | WindowSpace,
+    real: Features,
+    fake: Features,
+    real_labels: Labels,
+    fake_labels: Labels,
 ) -> dict[str, float] | None:
     if real_labels is None or fake_labels is None:
         return None
@@ -117,7 +122,7 @@ def _class_diversity(
 
 
 def _agreement(
-    extractor: InDomainSpace | RowSpace, fake: Features, labels: Labels
+    extractor: InDomainSpace | RowSpace | WindowSpace, fake: Features, labels: Labels
 ) -> tuple[float | None, dict[str, float] | None]:
     if labels is None or extractor.head is None:
         return None, None

@@ -1,12 +1,21 @@
 """Generators and discriminators, one file a family."""
 
-from augan.networks.build import NETWORKS, Discriminator, Generator, NetworkConfig, build, parameter_count
+from augan.networks.build import (
+    NETWORKS,
+    SERIES_NETWORKS,
+    Discriminator,
+    Generator,
+    NetworkConfig,
+    build,
+    parameter_count,
+)
 from augan.networks.crops import CropDiscriminator, StyleTranslator
 from augan.networks.strided import StridedDiscriminator, StridedGenerator
 from augan.networks.translation import PatchDiscriminator, ResnetGenerator, UNetGenerator, start_small
 
 __all__ = [
     "NETWORKS",
+    "SERIES_NETWORKS",
     "CropDiscriminator",
     "Discriminator",
     "Generator",

@@ -16,6 +16,7 @@ from augan.core.table import TableSpec
 from augan.networks.article import ArticleDiscriminator, ArticleGenerator
 from augan.networks.ctgan import TableDiscriminator, TableGenerator
 from augan.networks.residual import ResidualDiscriminator, ResidualGenerator
+from augan.networks.series import SeriesDiscriminator, SeriesGenerator
 from augan.networks.skip import SkipDiscriminator, SkipGenerator
 from augan.networks.strided import StridedDiscriminator, StridedGenerator
 from augan.networks.style import StyleDiscriminator, StyleGenerator
@@ -27,7 +28,7 @@ from augan.nn import ease_classes_in
 AUXILIARY = ("skip", "strided")
 """Families whose discriminator can have an auxiliary class loss."""
 
-TRANSITION = ("article", "skip", "strided")
+TRANSITION = ("article", "series", "skip", "strided")
 """Families whose classes can come in later."""
 
 
@@ -62,7 +63,7 @@ class NetworkConfig:
 
     Attributes:
         name: the family: article, strided, residual, style or skip; wavegan for waveforms; of clips video, video-3d or
-            mocogan; rows or ctgan for tables.
+            mocogan; rows or ctgan for tables; series for time series.
         latent_size: numbers in a latent vector; of clips, those of their content: motion has its own beside them.
         width: base number of channels; parameters grow with its square.
         widest: the coarsest maps have at most so many times `width` channels; null: the family's usual (4; skip: 8).
@@ -179,8 +180,16 @@ TABLE_NETWORKS: dict[str, Callable[[NetworkConfig, TableSpec], tuple[nn.Module, 
 """The same, for tables."""
 
 
+def _series(config: NetworkConfig, shape: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    return SeriesGenerator(**shape, latent_size=config.latent_size), SeriesDiscriminator(**shape)
+
+
+SERIES_NETWORKS: dict[str, Callable[[NetworkConfig, dict[str, Any]], tuple[nn.Module, nn.Module]]] = {"series": _series}
+"""The same, for windows of time series."""
+
+
 def _families(item: ItemSpec) -> dict[str, Callable[[NetworkConfig, dict[str, Any]], tuple[nn.Module, nn.Module]]]:
-    return CLIP_NETWORKS if item.kind == "video" else NETWORKS
+    return {"video": CLIP_NETWORKS, "series": SERIES_NETWORKS}.get(item.kind, NETWORKS)
 
 
 def build(config: NetworkConfig, item: ItemSpec) -> tuple[nn.Module, nn.Module]:

@@ -15,6 +15,7 @@ from augan.core.item import ItemSpec
 from augan.game.config import GameConfig
 from augan.networks import NetworkConfig
 from augan.nn import Canvas
+from augan.recipes.series import SERIES_RECIPES
 from augan.recipes.speed import reference_rate
 from augan.recipes.tables import TABLE_RECIPES
 from augan.training import DataConfig, RunConfig, TrainingConfig
@@ -449,6 +450,10 @@ def recipe_config(
         if name not in TABLE_RECIPES:
             raise unknown_name("recipe for items of kind table", name, TABLE_RECIPES)
         return TABLE_RECIPES[name]({"minutes": budget.minutes, "images": budget.images})
+    if item.kind == "series":
+        if name not in SERIES_RECIPES:
+            raise unknown_name("recipe for items of kind series", name, SERIES_RECIPES)
+        return SERIES_RECIPES[name]({"minutes": budget.minutes, "images": budget.images}, classes)
     known = CLIP_RECIPES if item.kind == "video" else RECIPES
     if name not in known:
         raise unknown_name(f"recipe for items of kind {item.kind}", name, known)

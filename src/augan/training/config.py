@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from augan.core.config import STRICT
 from augan.core.errors import UserError, unknown_name
-from augan.data import Cutting
+from augan.data import Cutting, Windowing
 from augan.game.config import GameConfig
 from augan.networks import NetworkConfig
 
@@ -38,6 +38,12 @@ class DataConfig:
         rate_hz: of sounds, samples a second; null: as most of them have.
         seconds: how long a sound is; null: what 9 in 10 do not exceed, up to 512 frames. Rounded up to 16 frames.
         form: of sounds: spectrogram or waveform; null: as the recipe has it.
+        window: of time series: moments in a window; null: of arrays all.
+        stride: moments from the start of a window to that of the next.
+        series: the column of a table that says which time series a row is of; null: there is one.
+        time: the column that says when; null: the only one with dates, or the rows are in order.
+        columns: of a time series to learn; null: all but the ones named above.
+        fill: holes of so many moments are filled by straight lines; windows with longer ones are left out.
     """
 
     path: str | None = None
@@ -57,11 +63,29 @@ class DataConfig:
     rate_hz: int | None = Field(default=None, ge=1_000, le=384_000)
     seconds: float | None = Field(default=None, gt=0, le=600)
     form: Literal["spectrogram", "waveform"] | None = None
+    window: int | None = Field(default=None, ge=4)
+    stride: int = Field(default=1, ge=1)
+    series: str | None = None
+    time: str | None = None
+    columns: tuple[str, ...] | None = None
+    fill: int = Field(default=3, ge=0)
 
     @property
     def cutting(self) -> Cutting:
         """How films become clips."""
         return Cutting(frames=self.frames, frames_per_sec=self.frames_per_sec, step=self.step)
+
+    @property
+    def windowing(self) -> Windowing:
+        """How time series become windows."""
+        return Windowing(
+            window=self.window,
+            stride=self.stride,
+            series=self.series,
+            time=self.time,
+            columns=self.columns,
+            fill=self.fill,
+        )
 
 
 LOGGERS = ("tensorboard", "wandb", "mlflow")

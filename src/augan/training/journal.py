@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from augan.checkpoint import Model
+from augan.checkpoint.series import SeriesModel, as_windows
 from augan.checkpoint.tables import TableModel
 from augan.core.config import to_dict
 from augan.core.files import (
@@ -22,6 +23,7 @@ from augan.core.files import (
 )
 from augan.core.item import from_unit
 from augan.core.pictures import save_sheet
+from augan.core.plots import save_plots
 from augan.core.reels import save_frames, save_mosaic
 from augan.core.sounds import SoundSpec, decode, in_a_row, pictures_of, write_wav
 from augan.data import Source, class_counts
@@ -31,13 +33,15 @@ SHEET_COLUMNS = 10
 SHEET_CLASSES = 12
 SHEET_CLIPS = 8
 SHOWN_ROWS = 20
+WINDOW_ROWS = 3
 
 
 class Journal:
     """Writes settings, readings, sheets and the outcome."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, source: Source | None = None) -> None:
+        """`source`: real items to be shown beside generated ones, where the sheets of its kind have such."""
+        self.folder, self.source = folder, source
 
     def begin(self, config: RunConfig, source: Source, learned: int) -> None:
         """Makes the folder, whole or not at all. `learned`: how many parameters checkpoints will hold.
@@ -73,6 +77,8 @@ class Journal:
         path = self.folder / "samples" / f"{images_seen:09d}.png"
         if model.item.kind == "video":
             return draw_clips(path, model)
+        if isinstance(model, SeriesModel):
+            return draw_windows(path, model, self.source)
         names = model.item.class_names if model.conditional else None
         shown = (names or ())[:SHEET_CLASSES]
         rows = len(shown) or 8
@@ -103,6 +109,32 @@ def draw_clips(path: Path, model: Model) -> Path:
     clips = from_unit(model.sample(len(rows) if rows else SHEET_CLIPS, rows))
     save_frames(path, clips, rows)
     save_mosaic(path.with_suffix(".gif"), clips, model.item.frames_per_sec)
+    return path
+
+
+def draw_windows(path: Path, model: SeriesModel, source: Source | None = None) -> Path:
+    """Plots of generated windows, a row a class (the first 12), each above a row of real ones; where they are."""
+    names = (model.item.class_names or ())[:SHEET_CLASSES] if model.conditional else ()
+    rows: list[str | None] = list(names) or [None] * WINDOW_ROWS
+    classes = [name for name in names for _ in range(SHEET_COLUMNS)] or None
+    made = as_windows(model.sample(SHEET_COLUMNS * len(rows), classes).numpy())
+    if source is None:
+        save_plots(path, made, SHEET_COLUMNS, list(names) or None)
+        return path
+    parts, titles = [], []
+    for number, name in enumerate(rows):
+        fitting = (
+            np.arange(len(source))
+            if name is None or source.labels is None
+            else np.flatnonzero(source.labels == names.index(name))
+        )
+        places = np.linspace(0, len(fitting) - 1, SHEET_COLUMNS * len(rows) if name is None else SHEET_COLUMNS)
+        chosen = fitting[places.astype(np.int64)]
+        if name is None:  # a row of its own among all
+            chosen = chosen[number :: len(rows)]
+        parts += [made[number * SHEET_COLUMNS :][:SHEET_COLUMNS], source.items(chosen)[:, 0]]
+        titles += ["made" if name is None else name, "real" if name is None else f"real {name}"]
+    save_plots(path, np.concatenate(parts), SHEET_COLUMNS, titles)
     return path
 
 

@@ -31,7 +31,7 @@ from augan.training.config import RunConfig
 from augan.training.journal import Journal
 from augan.training.observer import Observer, Progress
 from augan.training.plan import Plan
-from augan.training.quality import QualityMeter, RowMeter, divide, held_out_gap
+from augan.training.quality import QualityMeter, RowMeter, WindowMeter, divide, held_out_gap
 from augan.training.rescue import GoneWrong, gentler, trouble
 from augan.training.signals import stop_signals
 from augan.training.sinks import Sink, Sinks, open_sinks
@@ -80,7 +80,7 @@ class Trainer:
         self.device = choose_device(config.training.device)
         self.config = config = with_precision(config, self.device, self.world)
         self.own_generator = generator is not None
-        self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder)
+        self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder, source)
         training = config.training
         own = open_sinks(training.log, sinks) if self.world.first else []
         self.sinks = Sinks(own, self.observer.act)
@@ -344,6 +344,9 @@ class Trainer:
         if self._measured and self.world.first:
             if self.source.item.kind == "table":
                 self._meter = RowMeter(self.source)
+                return
+            if self.source.item.kind == "series":
+                self._meter = WindowMeter(self.source)
                 return
             self.observer.stage("Learning the data's own feature space for measures")
             self._meter = QualityMeter(self.source, cache_folder())

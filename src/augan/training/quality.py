@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int64
+from torch import Tensor
 
 from augan.checkpoint import Model
 from augan.core.errors import UserError
@@ -14,7 +15,9 @@ from augan.core.item import from_unit, to_unit
 from augan.core.rng import numpy_stream
 from augan.data import Loader, Source, as_pictures, to_pictures
 from augan.data.kinds import NOUNS
-from augan.metrics import Quality, RowSpace, in_domain_space, measure
+from augan.data.windows import SeriesSource
+from augan.metrics import Quality, RowSpace, WindowSpace, in_domain_space, measure
+from augan.metrics.in_domain import InDomainSpace
 from augan.training.step import Table
 
 MOST_REAL = 2_000
@@ -27,7 +30,7 @@ class QualityMeter:
 
     def __init__(self, source: Source, cache: Path, seed: int = 0) -> None:
         source = as_pictures(source)
-        self.extractor = in_domain_space(source, source.key, cache)
+        self.extractor: InDomainSpace | WindowSpace = in_domain_space(source, source.key, cache)
         count = min(len(source), MOST_REAL)
         chosen = np.sort(numpy_stream(seed, "measured real images").permutation(len(source))[:count])
         self.real = self.extractor.features_of(source, chosen)
@@ -41,13 +44,16 @@ class QualityMeter:
             classes = [int(label) for label in self.real_labels[order]]
         parts, labels = [], []
         for images, asked in model.stream(count, classes, seed, batch=256):
-            items = to_pictures(from_unit(images, model.item.dtype), model.item)  # as they would be on disk
-            parts.append(self.extractor.features(to_unit(items)))
+            parts.append(self.extractor.features(self._seen(images, model)))
             if asked is not None:
                 labels.append(asked.numpy())
         fake_labels = np.concatenate(labels) if labels else None
         real_labels = self.real_labels if fake_labels is not None else None
         return measure(self.extractor, self.real, np.concatenate(parts), real_labels, fake_labels)
+
+    def _seen(self, images: Tensor, model: Model) -> Tensor:
+        """Images as they would be on disk."""
+        return to_unit(to_pictures(from_unit(images, model.item.dtype), model.item))
 
 
 class RowMeter(QualityMeter):
@@ -66,6 +72,21 @@ class RowMeter(QualityMeter):
         return measure(self.space, self.real, np.concatenate(rows))
 
 
+class WindowMeter(QualityMeter):
+    """The same for windows of time series, as they are."""
+
+    def __init__(self, source: Source, seed: int = 0) -> None:
+        self.extractor = WindowSpace(source.item)
+        count = min(len(source), MOST_REAL)
+        chosen = np.sort(numpy_stream(seed, "measured real images").permutation(len(source))[:count])
+        self.real = self.extractor.features_of(source, chosen)
+        self.real_labels = None if source.labels is None else source.labels[chosen]
+
+    def _seen(self, images: Tensor, model: Model) -> Tensor:
+        """The space rounds them itself."""
+        return images
+
+
 def divide(source: Source, held_out: int, seed: int) -> tuple[Indices | None, Indices]:
     """Which images are shown to the players (None: all), and which are held out.
 
@@ -75,6 +96,8 @@ def divide(source: Source, held_out: int, seed: int) -> tuple[Indices | None, In
     count = len(source)
     if not held_out:
         return None, np.empty(0, np.int64)
+    if isinstance(source, SeriesSource) and held_out < count:
+        return source.divided(held_out, seed)  # at random, windows on both sides would overlap
     if held_out > count - 2:
         noun = NOUNS[source.item.kind]
         raise UserError(f"data.held_out={held_out} of {count} {noun} leaves fewer than 2 to learn from.")
