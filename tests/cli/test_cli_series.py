@@ -62,6 +62,20 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_runs_on_a_series_stand_beside_the_trivial_ways(here: Path, tmp_path: Path) -> None:
+    asked = ("compare-runs", here / "run", here / "run", "--against", here / "later.csv", "--json")
+    found = json.loads(done(*asked))
+    assert found["runs"][:2] == [str(here / "run")] * 2
+    assert {"shuffled", "real"} <= set(found["runs"][2:])
+    marginal = [one["value"] for one in found["measures"]["marginal_distance"]]
+    assert marginal[0] == marginal[1]
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_text(
+            done("evaluate", here / "run", "--against", here / "later.csv", "--json")
+        )
+    assert "copies" in done("compare-runs", tmp_path / "a.json", tmp_path / "b.json")
+
+
 def test_a_run_has_previews_measures_and_what_the_data_was(here: Path) -> None:
     run = augan.Run(here / "run")
     previews = sorted((here / "run" / "samples").iterdir())
