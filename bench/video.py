@@ -283,7 +283,8 @@ def pictures() -> None:
         save_mosaic(IMAGES / "video-longer.gif", long, 10, 4)
     if (RUNS / "directions" / "result.json").exists():
         model = augan.Run(RUNS / "directions").load(which="last")
-        save_mosaic(IMAGES / "video-directions.gif", from_unit(model.sample(8)), 10, 4)
+        asked = np.repeat(np.arange(len(DIRECTIONS)), 6).tolist()
+        save_mosaic(IMAGES / "video-directions.gif", from_unit(model.sample(len(asked), asked)), 10, 6)
     save_mosaic(IMAGES / "video-real.gif", moving(8, 1, test=True), 10, 8)
 
 
@@ -309,6 +310,7 @@ def report() -> None:
     header = ["clips", "items seen", "processor seconds", *columns.values()]
     parts = [" ".join((__doc__ or "").split()), table(header, rows)]
     parts += [line for name, cell in cells.items() if (line := LINES.get(name, lambda cell: "")(cell))]
+    parts += [f"![{text}](images/{name})" for name, text in DRAWN.items() if (IMAGES / name).exists()]
     machines = [cell["machine"] for cell in cells.values()]
     write_section("video", "Moving clothes", "\n\n".join(parts), machines)
 
@@ -341,6 +343,12 @@ def _speed_line(cell: dict[str, Any]) -> str:
     )
 
 
+DRAWN = {
+    "video-real.gif": "Real clips",
+    "video-samples.gif": "Samples, none chosen",
+    "video-directions.gif": "Samples of four directions, a row each: down, left, right, up",
+    "video-longer.gif": "Samples four times as long as the clips of training",
+}
 LINES: dict[str, Callable[[dict[str, Any]], str]] = {
     "directions": _directions_line,
     "longer": _longer_table,
