@@ -291,7 +291,7 @@ def test_part_of_an_array_file(tmp_path: Path) -> None:
 def test_array_opened_without_small_classes_is_refused_before_any_work(tmp_path: Path, monkeypatch: Any) -> None:
     images, labels = shapes({"a": 5, "b": 3, "c": 1})
     np.savez(tmp_path / "in.npz", images=images, labels=labels)
-    monkeypatch.setattr(augan.api, "train", None)
+    monkeypatch.setattr("augan.api.copies.train", None)
     few = ["data.min_images_per_class=2"]
     with pytest.raises(UserError, match="without some of its items"):
         augan.augment(tmp_path / "in.npz", tmp_path / "out.npz", settings=few)

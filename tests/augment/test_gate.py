@@ -58,7 +58,7 @@ def test_what_helps_is_written_selected(
         return replace(found, verdict=replace(found.verdict, word="HELPS"))
 
     monkeypatch.setattr(gate, "prove", helps)
-    monkeypatch.setattr(augan.api, "train", lambda *given, **options: tiny_run)
+    monkeypatch.setattr("augan.api.copies.train", lambda *given, **options: tiny_run)
     monkeypatch.setattr(gate, "choose_samples", lambda *given: (CHOSEN, {"low": {"copy": 2}}))
     found = augan.augment(bars_npz, here / "out.npz", seed=3, **QUICK)
     assert found.verdict == "HELPS"
