@@ -164,6 +164,18 @@ def test_evaluate_shows_what_needs_no_generator(here: Path, tmp_path: Path) -> N
     assert json.loads(files)["measures"]["marginal_distance"]["noise"] == pytest.approx(ours)
 
 
+def test_windows_of_a_run_on_arrays_are_measured_against_arrays_and_files(here: Path, tmp_path: Path) -> None:
+    source = augan.open(
+        here / "machines.csv", windowing=Windowing(window=12, stride=7, series="machine"), label="state"
+    )
+    np.savez(tmp_path / "real.npz", windows=source.windows(), labels=source.labels, columns=["shake"])
+    done("train", tmp_path / "real.npz", "--images", 64, "--out", tmp_path / "run", "-q", *SET)
+    found = json.loads(done("evaluate", tmp_path / "run", "--against", tmp_path / "real.npz", "--json"))
+    assert "accuracy_of_classifier" in found["measures"]
+    done("generate", here / "worn", "--count", 40, "--out", tmp_path / "new.csv")
+    assert augan.evaluate(tmp_path / "new.csv", source, kind="series", label="state").windows["against"] > 20
+
+
 def test_inspect_says_what_the_windows_are(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", windows=np.random.default_rng(0).normal(size=(30, 12, 2)))
     found = json.loads(done("inspect", tmp_path / "w.npz", "--json"))
@@ -195,6 +207,10 @@ def test_mistakes_are_one_line(here: Path, tmp_path: Path) -> None:
     assert "measured as it is" in refused("evaluate", run, "--against", data, "--size", 8)
     assert "bigger copy of time series is not written" in refused(
         "augment", data, "--set", "data.window=12", "--out", tmp_path / "x.csv"
+    )
+    assert "inversion and edits" in refused("invert", run, data, "--out", tmp_path / "x")
+    assert "inversion and edits" in refused(
+        "edit", run, data, "--direction", "1", "--strength", "1", "--out", tmp_path / "x.png"
     )
     with pytest.raises(UserError, match="there is none of time series"):
         lift(augan.open(here / "machines.csv", windowing=Windowing(window=12, series="machine"), label="state"))

@@ -56,6 +56,16 @@ def test_distances_are_nothing_to_itself_and_signs_count() -> None:
     assert np.isnan(cross_correlation_distance(real[:, :, :1], real[:, :, :1]))
 
 
+def test_time_counts_where_windows_differ_in_level() -> None:
+    """Two random walks whose steps are alike, about levels of their own."""
+    random = np.random.default_rng(0)
+    steps = random.normal(size=(2, 300, 24, 1)) + random.normal(0, 0.3, (2, 300, 24, 2))
+    real, others = (apart(side) for side in steps.cumsum(2) / 5 + random.normal(0, 3, (2, 300, 1, 2)))
+    mixed = shuffled(real).values
+    for distance in (autocorrelation_distance, cross_correlation_distance):
+        assert distance(real.values, mixed) > 3 * distance(real.values, others.values)
+
+
 def test_copies_are_near() -> None:
     real, others = sines(200).values, sines(200, seed=1).values
     assert nearness(real, real[:50]) == (pytest.approx(0, abs=1e-3), 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from augan.metrics.series import MOST_WINDOWS, SeriesEvaluation, Windows, apart,
 from augan.metrics.windows import in_deviations
 
 LEAST_BLOCKS = 4
+ARRAYS = (".npy", ".npz")
 
 
 def concerns_series(target: Any, kind: str | None) -> bool:
@@ -80,8 +82,9 @@ def like(data: Any, item: ItemSpec) -> SeriesSource:
     """
     spec = _spec(item)
     if not isinstance(data, SeriesSource):
-        windowing = Windowing(window=item.width, stride=spec.stride, series=spec.series, time=spec.time, fill=spec.fill)
-        label = spec.label if isinstance(data, str | Path) or is_frame(data) else None
+        windowing, label = Windowing(window=item.width, stride=spec.stride, fill=spec.fill), None
+        if is_frame(data) or (isinstance(data, str | Path) and Path(data).suffix.lower() not in ARRAYS):
+            windowing, label = replace(windowing, series=spec.series, time=spec.time), spec.label
         return open_series(data, windowing, label, "data", item)
     return data
 

@@ -93,7 +93,9 @@ def _of_frame(
     twice = [column for column, count in Counter(frame.columns).items() if count > 1]
     if twice:
         raise UserError(f"Two columns are called '{twice[0]}'. Give each a name of its own.")
-    written = WINDOW in frame.columns and STEP in frame.columns and windowing.series in (None, WINDOW)
+    written = {WINDOW, STEP} <= set(frame.columns) and (
+        windowing.series in (None, WINDOW) or (like is not None and windowing.series not in frame.columns)
+    )
     series, time = (WINDOW, STEP) if written else (windowing.series, windowing.time)
     for column in (series, time, label, *(windowing.columns or ())):
         if column is not None and column not in frame.columns:
@@ -188,8 +190,8 @@ def _sorted(frame: Any, series: str | None, time: str | None) -> tuple[Any, np.n
             "column tells, --set data.series=COLUMN."
         )
     notes = []
-    backwards = any((np.diff(stamps[whose == owner]) < 0).any() for owner in np.unique(whose))
-    if backwards:
+    by_series = np.argsort(whose, kind="stable")
+    if ((np.diff(stamps[by_series]) < 0) & (np.diff(whose[by_series]) == 0)).any():
         notes.append(f"Rows are not in the order of '{time}', and were put into it.")
     return frame.iloc[order].reset_index(drop=True), stamps[order], notes
 

@@ -38,6 +38,7 @@ def read_pictures(paths: Sequence[Path | str], item: ItemSpec) -> tuple[UInt8[np
     Raises:
         UserError: nothing there, or something that cannot be read.
     """
+    require_pictures(item)
     pictures, names = [], []
     for path in map(Path, paths):
         if path.is_file() and path.suffix.lower() in SUFFIXES:
@@ -98,12 +99,21 @@ def write_inversion(found: Inversion, folder: Path, names: Sequence[str], model:
         write_json(temporary / "report.json", report)
 
 
+def require_pictures(item: ItemSpec) -> None:
+    """Raises UserError for a model of rows or of time series, whose items nobody can show it as pictures."""
+    if item.kind in ("table", "series"):
+        raise UserError(
+            f"The run makes items of the kind {item.kind}: inversion and edits are for pictures and sounds."
+        )
+
+
 def read_latents(path: Path, model: Model) -> tuple[Float[Tensor, "n d"], Int64[Tensor, " n"] | None]:
     """Latents and labels of an .npz (`latents`, `labels`) or .npy, or of a folder that `augan invert` wrote.
 
     Raises:
         UserError: not readable, or of another model.
     """
+    require_pictures(model.item)
     file = path / "latents.npz" if path.is_dir() else path
     try:
         loaded = np.load(file, allow_pickle=False)

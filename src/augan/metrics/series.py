@@ -78,20 +78,30 @@ def autocorrelations(values: Values, lags: int) -> Float[np.ndarray, "lags c c"]
     return np.stack(found) / counts[:, None, None]
 
 
+def _level(values: Values) -> Values:
+    """Deviations from the mean of each column in each window."""
+    found: Values = values - values.mean(1, keepdims=True)
+    return found
+
+
 def autocorrelation_distance(real: Values, fake: Values) -> float:
-    """Mean difference of autocorrelations over columns and lags from 1 to three quarters of the window."""
+    """Mean difference of autocorrelations over columns and lags from 1 to three quarters of the window.
+
+    Of deviations from each window's own mean: where windows differ in level, as seasons do, moments are correlated in
+    any order.
+    """
     lags = max(2, 3 * real.shape[1] // 4)
-    gap = autocorrelations(real, lags) - autocorrelations(fake, lags)
+    gap = autocorrelations(_level(real), lags) - autocorrelations(_level(fake), lags)
     return float(np.abs(np.diagonal(gap[1:], axis1=1, axis2=2)).mean())
 
 
 def cross_correlation_distance(real: Values, fake: Values) -> float:
-    """Mean difference of the correlations of two columns, at lags of -8 to 8; NaN for one column."""
+    """Mean difference of the correlations of two columns, at lags of -8 to 8, likewise; NaN for one column."""
     count = real.shape[2]
     if count < 2:
         return float("nan")
     lags = min(LAGS + 1, real.shape[1] - 1)
-    gap = np.abs(autocorrelations(real, lags) - autocorrelations(fake, lags))
+    gap = np.abs(autocorrelations(_level(real), lags) - autocorrelations(_level(fake), lags))
     return float(gap[:, ~np.eye(count, dtype=bool)].mean())
 
 

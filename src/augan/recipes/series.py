@@ -21,7 +21,7 @@ def windows(budget: dict[str, Any], classes: Mapping[str, int]) -> RunConfig:
     return RunConfig(
         recipe="auto",
         data=DataConfig(balance=float(uneven)),
-        networks=NetworkConfig(name="series", latent_size=32, width=32),
+        networks=NetworkConfig(name="series", latent_size=32, width=16),
         game=GameConfig(
             objective="relativistic",
             r1_gamma=GAMMA,
@@ -31,7 +31,7 @@ def windows(budget: dict[str, Any], classes: Mapping[str, int]) -> RunConfig:
             reuse=True,
         ),
         training=TrainingConfig(
-            **budget, batch=64, learning_rate=8e-4, learning_rate_end=1e-4, beta2=0.9, precision="fp32"
+            **budget, batch=64, learning_rate=2e-3, learning_rate_end=2e-4, beta2=0.9, precision="fp32"
         ),
         reasons=("windows of a time series: one-dimensional convolutions", *more),
     )
