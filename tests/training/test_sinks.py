@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import augan
 from augan.cli.app import app
 from augan.core.errors import UserError
-from augan.training import Observer, RunConfig
+from augan.core.sounds import write_wav
+from augan.training import Observer
 from augan.training.config import LOGGERS
 from augan.training.sinks import SINKS, flat, scalars
 from common import TINY
@@ -28,7 +30,7 @@ class Heard:
         self.sheets: list[Path] = []
         self.events: list[str] = []
 
-    def begin(self, folder: Path, config: RunConfig, images_seen: int) -> None:
+    def begin(self, folder: Path, config: Any, images_seen: int) -> None:
         self.events.append(f"begin {folder.name} {config.seed} {images_seen}")
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -69,6 +71,52 @@ def test_a_sink_hears_each_line_of_the_journal_and_each_sheet(bars_npz: Path, tm
     again = Heard()
     augan.train(bars_npz, images=128, out=out, resume=True, log=[again])
     assert again.events == ["begin run 0 96", "end finished"]
+
+
+def _sentences(folder: Path, heard: Heard) -> augan.Run:
+    lines = [f"{a} {b} {c}" for a in "abcdefgh" for b in "klmno" for c in "xyzuvw"]
+    small = ["width=8", "embedding=4", "likelihood_batch=4", "snapshots=2", "held_out=0.3", "threads=1"]
+    return augan.train(lines, kind="text", images=16, out=folder, settings=small, log=[heard])
+
+
+def _translation(folder: Path, heard: Heard) -> augan.Run:
+    images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 1), dtype=np.uint8)
+    small = ["width=4", "patch_width=4", "batch=2", "snapshots=2", "held_out=2", "threads=1"]
+    return augan.translate.train(images, 255 - images, paired=True, images=8, out=folder, settings=small, sinks=[heard])
+
+
+def _vocoder(folder: Path, heard: Heard) -> augan.Run:
+    for number in range(4):
+        wave = np.sin(np.arange(4096) * (0.1 + 0.05 * number))[None].astype(np.float32)
+        (folder.parent / "sounds").mkdir(exist_ok=True)
+        write_wav(folder.parent / "sounds" / f"{number}.wav", 0.5 * wave, 8_000)
+    layers = (
+        '{"channels":8,"rates":[8,4],"kernels":[16,8],"block_kernels":[3],"dilations":[[1]],"inverse_hop":4,"guide":2}'
+    )
+    small = [f"generator={layers}", "batch=2", "segment=1024", "judges=16", "held_out=1", "snapshots=2", "threads=1"]
+    return augan.vocoder.train(folder.parent / "sounds", steps=4, out=folder, settings=small, sinks=[heard])
+
+
+@pytest.mark.parametrize("train", [_sentences, _translation, _vocoder])
+def test_other_trainers_tell_their_sinks_the_same(train: Callable[[Path, Heard], augan.Run], tmp_path: Path) -> None:
+    heard = Heard()
+    run = train(tmp_path / "run", heard)
+    assert heard.rows == list(run.metrics())
+    assert len(heard.rows) >= 2
+    assert heard.events == ["begin run 0 0", "end finished"]
+    assert heard.sheets == sorted((run.path / "samples").glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    "command", [("train", "words.txt"), ("translate", "train", "words.txt"), ("vocoder", "train", "x")]
+)
+def test_other_commands_know_the_names_of_loggers(command: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("one two\nthree four\n" * 20)
+    places = [str(tmp_path / part) if "." in part else part for part in command]
+    result = CliRunner().invoke(app, [*places, "--log", "tensorbord", "--out", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert "Unknown logger 'tensorbord'. Did you mean 'tensorboard'?" in result.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_sink_that_fails_is_left_out_and_said_once(bars_npz: Path, tmp_path: Path) -> None:

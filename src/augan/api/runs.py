@@ -85,12 +85,14 @@ def train(
         UserError: data, settings or folder do not do; nothing was overwritten.
         Interrupted: stopped and saved.
     """
+    names = tuple(sink for sink in log if isinstance(sink, str))
+    own = [sink for sink in log if not isinstance(sink, str)]
     if text.is_text(data, "table" if label else kind):
         only_images(size=size, generator=generator, discriminator=discriminator, objective=objective, start=start)
-        return _train_text(data, minutes, images, out, recipe, settings, seed, device, resume, progress, observer,
-            should_stop)  # fmt: skip
+        named = [*settings, *([f"log={json.dumps(names)}"] if names else [])]
+        return _train_text(data, minutes, images, out, recipe, named, seed, device, resume, progress, observer,
+            should_stop, own)  # fmt: skip
     world = join()
-    names = tuple(sink for sink in log if isinstance(sink, str))
     if names:
         settings = [*settings, f"training.log={json.dumps(names)}"]
     if resume:
@@ -129,7 +131,7 @@ def train(
         observer=(observer or (ConsoleObserver() if progress else None)) if world.first else None,
         should_stop=should_stop,
         world=world,
-        sinks=[sink for sink in log if not isinstance(sink, str)],
+        sinks=own,
     )
     if resume:
         return trainer.run(resume=True)
@@ -150,6 +152,7 @@ def _train_text(
     progress: bool,
     observer: Observer | None,
     should_stop: Callable[[], bool],
+    sinks: Sequence[Sink],
 ) -> Run:
     """As `train`, of sentences; its loop is another one (docs/text.md)."""
     world = join()
@@ -173,6 +176,7 @@ def _train_text(
             resume=resume,
             observer=observer or (ConsoleObserver() if progress else None),
             should_stop=should_stop,
+            sinks=sinks,
         )
 
     if resume:

@@ -134,8 +134,12 @@ def train(
     recipe = wishes.recipe or recipe if recipe == "auto" else recipe
     seed = seed or wishes.seed or 0
     given = {"data.size": size, "data.kind": kind, "data.strict": strict, "training.device": device != "auto"}
-    changes = [*wishes.without(*(key for key, value in given.items() if value)), *logged(settings, log)]
-    if dry_run and text.is_text(data, "table" if label else kind):
+    words = text.is_text(data, "table" if label else kind)
+    changes = [
+        *wishes.without(*(key for key, value in given.items() if value)),
+        *logged(settings, log, "log" if words else "training.log"),
+    ]
+    if dry_run and words:
         if resume:
             chosen = text.resolve_resumed(out or "", minutes, images, changes, device)
         else:

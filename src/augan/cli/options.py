@@ -54,9 +54,9 @@ Groups = Annotated[
 ]
 
 
-def logged(settings: list[str] | None, log: list[str] | None) -> list[str]:
+def logged(settings: list[str] | None, log: list[str] | None, setting: str = "log") -> list[str]:
     """The settings of --set, with the loggers of --log among them."""
-    return [*(settings or []), *([f"training.log={json.dumps(log)}"] if log else [])]
+    return [*(settings or []), *([f"{setting}={json.dumps(log)}"] if log else [])]
 
 
 EXAMPLES = "[bold]Examples[/bold]\n\n"

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from augan.cli.errors import AuganGroup
-from augan.cli.options import Device, Json, Quiet, RunArgument, Seed, Settings, Size, console, examples
+from augan.cli.options import Device, Json, Log, Quiet, RunArgument, Seed, Settings, Size, console, examples, logged
 
 translate_app = typer.Typer(
     cls=AuganGroup,
@@ -53,6 +53,7 @@ def translate_train(
     settings: Settings = None,
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    log: Log = None,
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,
@@ -80,7 +81,7 @@ def translate_train(
         out=folder,
         size=size,
         published=published,
-        settings=settings or [],
+        settings=logged(settings, log),
         seed=seed,
         device=device,
         resume=resume,

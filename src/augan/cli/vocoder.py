@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from augan.cli.errors import AuganGroup
-from augan.cli.options import Device, Json, Quiet, RunArgument, Seed, Settings, Strict, console, examples
+from augan.cli.options import Device, Json, Log, Quiet, RunArgument, Seed, Settings, Strict, console, examples, logged
 
 vocoder_app = typer.Typer(
     cls=AuganGroup,
@@ -38,6 +38,7 @@ def vocoder_train(
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     strict: Strict = False,
+    log: Log = None,
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,
@@ -53,7 +54,7 @@ def vocoder_train(
         size=size,
         minutes=minutes,
         steps=steps,
-        settings=settings or [],
+        settings=logged(settings, log),
         seed=seed,
         device=device,
         resume=resume,

@@ -27,7 +27,7 @@ from augan.text.ngrams import CountModel, bleu, features, self_bleu
 from augan.text.oracle import Divergence, divergence, oracle_corpus, random_oracle
 from augan.text.trainer import TextTrainer
 from augan.text.vocabulary import TextItem, Vocabulary, tokenise, written
-from augan.training import Observer
+from augan.training import Observer, Sink
 
 load = load_text
 evaluate = evaluate_text
@@ -138,6 +138,7 @@ def train(
     resume: bool = False,
     observer: Observer | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    sinks: Sequence[Sink] = (),
 ) -> Run:
     """Trains a generator of sentences into the run folder `out`.
 
@@ -147,6 +148,7 @@ def train(
         recipe: auto (mle), mle, scratchgan or relgan.
         settings: 'key=value' changes of `TextConfig`.
         resume: go on with the run in `out`, with its own settings; a budget extends its own.
+        sinks: loggers of your own, beside those of the setting `log` (`augan.training.Sink`).
 
     Raises:
         UserError: text, settings or folder do not do; nothing was overwritten.
@@ -169,5 +171,6 @@ def train(
         observer=observer if world.first else None,
         should_stop=should_stop,
         world=world,
+        sinks=sinks,
     )
     return trainer.run(resume)

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from augan.core.config import STRICT
 from augan.core.errors import UserError, unknown_name
+from augan.training import require_loggers
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -76,6 +77,7 @@ class TextConfig:
         seed: decides every random draw.
         device: auto, cpu, cuda or mps.
         threads: of the processor; null follows what is free.
+        log: loggers beside metrics.jsonl, as with --log: tensorboard, wandb, mlflow.
     """
 
     recipe: str = "custom"
@@ -113,8 +115,10 @@ class TextConfig:
     seed: int = 0
     device: str = "auto"
     threads: int | None = Field(default=None, ge=1)
+    log: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        require_loggers(self.log)
         if (self.minutes is None) == (self.sentences is None):
             raise UserError("Give a budget: either minutes or sentences (--images), and not both.")
         if self.generator == "relational" and self.width % 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from augan.text.measure import LEAST, Judge, perplexity
 from augan.text.model import TextModel
 from augan.text.players import TextPlayers
 from augan.text.vocabulary import TextItem
-from augan.training import Journal, Observer, Progress, Stored, packed, stop_signals
+from augan.training import Journal, Observer, Progress, Sink, Stored, packed, sinks_of, stop_signals
 
 TICK_SEC = 1.0
 SHOWN = 20
@@ -67,8 +67,9 @@ class TextTrainer:
         observer: Observer | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         world: World | None = None,
+        sinks: Sequence[Sink] = (),
     ) -> None:
-        """`world`: the processes that train together; all make the same trainer.
+        """`world`: the processes that train together; all make the same trainer. `sinks`: loggers beside config.log.
 
         Raises UserError for a corpus with too little to learn from, or a batch that cannot be divided.
         """
@@ -83,7 +84,8 @@ class TextTrainer:
         self._governor = ThreadGovernor(config.threads) if self.device.type == "cpu" else None
         self.players = TextPlayers(config, self.item, self.device, self.world)
         self.counters = Counters()
-        self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder)
+        self.sinks = sinks_of(config.log, sinks, self.world)
+        self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder, sinks=self.sinks)
         measured = len(self.kept) >= LEAST
         self._judge = Judge(self.learnt.sentences, self.kept.sentences) if measured else None
         self._real_distinct = len(set(self.learnt.sentences)) / len(self.learnt)
@@ -105,7 +107,8 @@ class TextTrainer:
         self.observer.begin(self.folder, self._said())
         state = "failed"
         try:
-            self._train()
+            with self.sinks.during(self.folder, self.config, self.counters.images_seen):
+                self._train()
             state = "finished"
         except Interrupted:
             state = "interrupted"
@@ -317,7 +320,9 @@ class TextTrainer:
             score = told if self.config.objective == "likelihood" else row.frechet
             better = score < counters.best
             counters.best = min(counters.best, score)
-            self.journal.add({"images_seen": counters.images_seen, "text": self._quality})
+            self.journal.add(
+                {"images_seen": counters.images_seen, "elapsed_sec": counters.elapsed_sec, "text": self._quality}
+            )
         counters.snapshots += 1
         self._save(best=better)
         self.players.generator.requires_grad_(True)

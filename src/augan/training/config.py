@@ -92,6 +92,13 @@ LOGGERS = ("tensorboard", "wandb", "mlflow")
 """What training.log may name; `augan.training.sinks` makes them."""
 
 
+def require_loggers(names: tuple[str, ...]) -> None:
+    """Raises UserError for a name that is no logger's."""
+    for name in names:
+        if name not in LOGGERS:
+            raise unknown_name("logger", name, LOGGERS)
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainingConfig:
     """How long and how fast to train.
@@ -141,9 +148,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.images is None):
             raise UserError("Give a budget: either training.minutes or training.images, and not both.")
-        for name in self.log:
-            if name not in LOGGERS:
-                raise unknown_name("logger", name, LOGGERS)
+        require_loggers(self.log)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -28,6 +28,7 @@ from augan.core.reels import save_frames, save_mosaic
 from augan.core.sounds import SoundSpec, decode, in_a_row, pictures_of, write_wav
 from augan.data import Source, class_counts
 from augan.training.config import RunConfig
+from augan.training.sinks import Sinks
 
 SHEET_COLUMNS = 10
 SHEET_CLASSES = 12
@@ -39,9 +40,12 @@ WINDOW_ROWS = 3
 class Journal:
     """Writes settings, readings, sheets and the outcome."""
 
-    def __init__(self, folder: Path, source: Source | None = None) -> None:
-        """`source`: real items to be shown beside generated ones, where the sheets of its kind have such."""
-        self.folder, self.source = folder, source
+    def __init__(self, folder: Path, source: Source | None = None, sinks: Sinks | None = None) -> None:
+        """`source`: real items to be shown beside generated ones, where the sheets of its kind have such.
+
+        `sinks` hear every line of `metrics.jsonl`.
+        """
+        self.folder, self.source, self.sinks = folder, source, sinks or Sinks([], print)
 
     def begin(self, config: RunConfig, source: Source, learned: int) -> None:
         """Makes the folder, whole or not at all. `learned`: how many parameters checkpoints will hold.
@@ -66,6 +70,7 @@ class Journal:
         path = self.folder / "metrics.jsonl"
         with disk_errors(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+        self.sinks.each("add", row)
 
     def sheet(self, model: Model, images_seen: int) -> Path:
         """A sheet of samples, a row a class (the first 12), or a table of 20 rows; where it is."""

@@ -80,10 +80,10 @@ class Trainer:
         self.device = choose_device(config.training.device)
         self.config = config = with_precision(config, self.device, self.world)
         self.own_generator = generator is not None
-        self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder, source)
         training = config.training
         own = open_sinks(training.log, sinks) if self.world.first else []
         self.sinks = Sinks(own, self.observer.act)
+        self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder, source, self.sinks)
         self.share = self.world.share(training.batch)
         if self.share % config.networks.pack:
             raise UserError(
@@ -519,7 +519,6 @@ class Trainer:
             elapsed = round(counters.elapsed_sec, 3)
             line = {"images_seen": counters.images_seen, "elapsed_sec": elapsed, **row}
             self.journal.add(line)
-            self.sinks.each("add", line)
 
     def _finish(self) -> Run:
         counters = self.state.counters

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from augan.core.config import to_dict
+from augan.core.errors import Interrupted
 from augan.core.optional import require
-from augan.training.config import LOGGERS, RunConfig
+from augan.core.world import World
+from augan.training.config import LOGGERS
 
 Row = Mapping[str, Any]
 
@@ -19,8 +23,11 @@ Row = Mapping[str, Any]
 class Sink(Protocol):
     """What a run tells a logger. A row is a line of `metrics.jsonl`: `images_seen`, `elapsed_sec`, what was read."""
 
-    def begin(self, folder: Path, config: RunConfig, images_seen: int) -> None:
-        """Training starts, or goes on after `images_seen` images: later rows that there are count no more."""
+    def begin(self, folder: Path, config: Any, images_seen: int) -> None:
+        """Training starts, or goes on after `images_seen` images: later rows that there are count no more.
+
+        `config` is the run's configuration, a dataclass (`RunConfig`; of text, translations and vocoders theirs).
+        """
 
     def add(self, row: Row) -> None:
         """A reading (losses, speed), a measure (`quality`), or what the run did about itself (`act`)."""
@@ -66,7 +73,7 @@ class TensorBoardSink:
         require("tensorboard", "tensorboard", "--log tensorboard")
         self._writer: Any = None
 
-    def begin(self, folder: Path, config: RunConfig, images_seen: int) -> None:
+    def begin(self, folder: Path, config: Any, images_seen: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         # steps from purge_step on count no more: those of a process that was killed after its last checkpoint
@@ -100,7 +107,7 @@ class WandbSink:
         self._wandb: Any = require("wandb", "wandb", "--log wandb")
         self._run: Any = None
 
-    def begin(self, folder: Path, config: RunConfig, images_seen: int) -> None:
+    def begin(self, folder: Path, config: Any, images_seen: int) -> None:
         self._run = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", "augan"),
             name=folder.name,
@@ -132,7 +139,7 @@ class MlflowSink:
         self._client: Any = None
         self._id = ""
 
-    def begin(self, folder: Path, config: RunConfig, images_seen: int) -> None:
+    def begin(self, folder: Path, config: Any, images_seen: int) -> None:
         address = os.environ.get("MLFLOW_TRACKING_URI")
         if address is None:
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
@@ -187,3 +194,27 @@ class Sinks:
                 self._sinks.remove(sink)
                 name = type(sink).__name__.removesuffix("Sink")
                 self._tell(f"The logger {name} failed ({type(error).__name__}: {error}); the run goes on without it.")
+
+    @contextmanager
+    def during(self, folder: Path, config: Any, images_seen: int) -> Iterator[None]:
+        """Begins with all sinks, and ends with how a run ended."""
+        self.each("begin", folder, config, images_seen)
+        state = "failed"
+        try:
+            yield
+            state = "finished"
+        except Interrupted:
+            state = "interrupted"
+            raise
+        finally:
+            self.each("end", state)
+
+
+def sinks_of(names: Iterable[str], own: Sequence[Sink], world: World) -> Sinks:
+    """What a run tells; only its first process does. Of a logger that fails a warning is given.
+
+    Raises:
+        UserError: a logger that is not installed.
+    """
+    opened = open_sinks(names, own) if world.first else []
+    return Sinks(opened, lambda text: warnings.warn(text, stacklevel=2))

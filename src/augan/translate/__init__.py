@@ -18,6 +18,7 @@ from augan.core.config import from_dict, override
 from augan.core.errors import UserError
 from augan.core.files import require_absent
 from augan.core.world import join
+from augan.training import Sink
 from augan.translate.config import RECIPES, TranslationConfig, translation_config
 from augan.translate.files import Translated, translate_files
 from augan.translate.measure import Row, TranslationQuality, channels_like, measure_translation, two_sample_accuracy
@@ -74,6 +75,7 @@ def train(
     resume: bool = False,
     tell: Callable[[Reading], None] = lambda reading: None,
     should_stop: Callable[[], bool] = lambda: False,
+    sinks: Sequence[Sink] = (),
 ) -> Run:
     """Trains a translation between two sides into the run folder `out`.
 
@@ -87,6 +89,7 @@ def train(
         published: the papers' sizes instead of those for a processor.
         settings: 'key=value' changes of `TranslationConfig`.
         resume: go on with the run in `out`, with its own settings; `minutes` or `images` extend its budget.
+        sinks: loggers of your own, beside those of the setting `log` (`augan.training.Sink`).
 
     Raises:
         UserError: sides, settings or folder do not do; nothing was overwritten.
@@ -124,5 +127,5 @@ def train(
     if sides.item("a").sound is not None and not resume:  # a sound backwards, or cut, is another sound
         own = UNCHANGED + (SOUND_PAIRS if config.paired else ())
         config = override(override(config, own), settings)
-    trainer = TranslationTrainer(sides, config, folder, tell=tell, should_stop=should_stop, world=world)
+    trainer = TranslationTrainer(sides, config, folder, tell=tell, should_stop=should_stop, world=world, sinks=sinks)
     return trainer.run(resume)

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from augan.core.config import STRICT
 from augan.core.errors import UserError, unknown_name
+from augan.training import require_loggers
 
 Direction = Literal["a2b", "b2a", "both"]
 
@@ -51,6 +52,7 @@ class TranslationConfig:
         batch, learning_rate, beta1, beta2: of Adam; decay_from: share of the run after which the rate falls to 0.
         snapshots: panels and checkpoints in the run; held_out: pairs (or images a side) kept for measures.
         seed, device, threads: as in any run.
+        log: loggers beside metrics.jsonl, as with --log: tensorboard, wandb, mlflow.
     """
 
     recipe: str = "custom"
@@ -100,8 +102,10 @@ class TranslationConfig:
     seed: int = 0
     device: str = "auto"
     threads: int | None = Field(default=None, ge=1)
+    log: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        require_loggers(self.log)
         if (self.minutes is None) == (self.images is None):
             raise UserError("Give a budget: either minutes or images, and not both.")
         if self.l1 and not self.paired:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from augan.core.version import __version__
 from augan.core.world import World
 from augan.data import Source, class_counts, subset
 from augan.networks import parameter_count
-from augan.training import Journal, Stored, packed, stop_signals
+from augan.training import Journal, Sink, Stored, packed, sinks_of, stop_signals
 from augan.translate.config import TranslationConfig
 from augan.translate.cuts import cut, draw_crops, draw_cuts
 from augan.translate.measure import TranslationQuality, measure_translation
@@ -71,8 +71,11 @@ class TranslationTrainer:
         tell: Callable[[Reading], None] = lambda reading: None,
         should_stop: Callable[[], bool] = lambda: False,
         world: World | None = None,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         """`world`: the processes that train together (`augan.core.world.join()`); all make the same trainer.
+
+        `sinks`: loggers beside config.log.
 
         Raises UserError for settings that do not fit together or the sides.
         """
@@ -91,7 +94,8 @@ class TranslationTrainer:
         self.players = Players(config, sides, self.device, self.world)
         self.directions = self.players.directions
         self.counters = Counters()
-        self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder)
+        self.sinks = sinks_of(config.log, sinks, self.world)
+        self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder, sinks=self.sinks)
         self.model = TranslationModel({}, sides.item("a"), sides.item("b"), self.device)
         self._singles = (
             {side: to_unit(source.items(np.zeros(1, np.int64))).to(self.device) for side, source in self._sources()}
@@ -116,6 +120,13 @@ class TranslationTrainer:
             self._restore()
         else:
             self.world.decided(self._begin)
+        with self.sinks.during(self.folder, self.config, self.counters.images_seen):
+            self._train()
+        self.world.decided(lambda: self.journal.end(self._outcome()))
+        return Run(self.folder, written_here=self.world.first)
+
+    def _train(self) -> None:
+        """Round after round, with snapshots on the way and at the end."""
         self._started = time.monotonic() - self.counters.elapsed_sec
         last_tick, last_images = self.counters.elapsed_sec, self.counters.images_seen
         with stop_signals() as signalled, torch.random.fork_rng():
@@ -135,8 +146,6 @@ class TranslationTrainer:
                     self.world.decided(self._snapshot)
                     self._agree_on_time()
         self.world.decided(self._snapshot)
-        self.world.decided(lambda: self.journal.end(self._outcome()))
-        return Run(self.folder, written_here=self.world.first)
 
     def _outcome(self) -> dict[str, Any]:
         quality = self._quality
@@ -298,6 +307,7 @@ class TranslationTrainer:
                 panel = np.stack(both, 1).reshape(-1, *both[0].shape[1:])
                 name = f"{self.counters.images_seen:09d}{'' if len(self.directions) == 1 else f'-{way}'}.png"
                 save_sheet(self.folder / "samples" / name, panel, len(columns))
+                self.sinks.each("sheet", self.counters.images_seen, self.folder / "samples" / name)
 
     def _parts(self) -> dict[str, Any]:
         optimizers = {f"optimizer_{name}": value for name, value in self.players.optimizers.items()}

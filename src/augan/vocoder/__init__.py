@@ -16,6 +16,7 @@ from augan.checkpoint import Run
 from augan.core.config import from_dict, override
 from augan.core.files import require_absent
 from augan.data import open_recordings
+from augan.training import Sink
 from augan.vocoder.config import SIZES, GeneratorConfig, MelSpec, VocoderConfig, vocoder_config
 from augan.vocoder.files import Resynthesised, resynthesise_files
 from augan.vocoder.model import VocoderModel, export_vocoder, load_vocoder
@@ -61,6 +62,7 @@ def train(
     strict: bool = False,
     tell: Callable[[Reading], None] = lambda reading: None,
     should_stop: Callable[[], bool] = lambda: False,
+    sinks: Sequence[Sink] = (),
 ) -> Run:
     """Trains a vocoder on a folder, .zip or .npz of sounds into the run folder `out`.
 
@@ -70,6 +72,7 @@ def train(
         settings: 'key=value' changes of `VocoderConfig`.
         resume: go on with the run in `out`, with its own settings; `minutes` or `steps` extend its budget.
         strict: fail on sounds that cannot be read.
+        sinks: loggers of your own, beside those of the setting `log` (`augan.training.Sink`).
 
     Raises:
         UserError: data, settings or folder do not do; nothing was overwritten.
@@ -88,4 +91,4 @@ def train(
         config = vocoder_config(size, minutes=minutes, steps=steps, seed=seed, device=device, path=str(data))
     config = override(config, settings)
     sounds = open_recordings(data, config.rate_hz, strict)
-    return VocoderTrainer(sounds, config, folder, tell=tell, should_stop=should_stop).run(resume)
+    return VocoderTrainer(sounds, config, folder, tell=tell, should_stop=should_stop, sinks=sinks).run(resume)

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from augan.core.config import STRICT, from_dict
 from augan.core.errors import UserError, unknown_name
+from augan.training import require_loggers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,7 @@ class VocoderConfig:
         snapshots: how often it is measured and saved.
         seed, device, threads: as in a run of a GAN.
         path: where the data is.
+        log: loggers beside metrics.jsonl, as with --log: tensorboard, wandb, mlflow.
     """
 
     size: str = "small"
@@ -119,8 +121,10 @@ class VocoderConfig:
     device: str = "auto"
     threads: int | None = Field(default=None, ge=1)
     path: str | None = None
+    log: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        require_loggers(self.log)
         if (self.steps is None) == (self.minutes is None):
             raise UserError("Give a budget: either steps or minutes, and not both.")
         if self.segment % self.generator.hop:

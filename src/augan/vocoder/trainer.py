@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ from augan.core.rng import derive, numpy_stream
 from augan.core.sounds import FULL_SCALE, in_a_row, write_wav
 from augan.core.threads import ThreadGovernor, keep_freed_memory
 from augan.core.version import __version__
+from augan.core.world import World
 from augan.data import Recordings
-from augan.training import Journal, Stored, packed, stop_signals
+from augan.training import Journal, Sink, Stored, packed, sinks_of, stop_signals
 from augan.vocoder.config import VocoderConfig
 from augan.vocoder.features import log_mel, mel_distance, mel_griffin_lim, stft_distance
 from augan.vocoder.model import VocoderModel, guide_of
@@ -92,8 +93,9 @@ class VocoderTrainer:
         *,
         tell: Callable[[Reading], None] = lambda reading: None,
         should_stop: Callable[[], bool] = lambda: False,
+        sinks: Sequence[Sink] = (),
     ) -> None:
-        """Raises UserError where too few sounds are long enough."""
+        """`sinks`: loggers beside config.log. Raises UserError where too few sounds are long enough."""
         self.sounds, self.config, self.folder = sounds, config, Path(folder)
         self.tell, self.should_stop = tell, should_stop
         self.spec = config.mel_spec(sounds.rate_hz)
@@ -112,7 +114,8 @@ class VocoderTrainer:
             "judges": torch.optim.AdamW(self.judges.parameters(), weight_decay=0.01, **options),
         }
         self.counters = Counters()
-        self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder)
+        self.sinks = sinks_of(config.log, sinks, World())
+        self.store, self.journal = CheckpointStore(self.folder), Journal(self.folder, sinks=self.sinks)
 
     # ------------------------------------------------------------------ the story
 
@@ -125,6 +128,22 @@ class VocoderTrainer:
             AuganError: a loss is not finite.
         """
         self._restore() if resume else self._begin()
+        with self.sinks.during(self.folder, self.config, self.counters.steps * self.config.batch):
+            quality = self._train()
+        self.journal.end(
+            {
+                "state": "finished",
+                "images_seen": self.counters.steps * self.config.batch,
+                "training_sec": self.counters.elapsed_sec,
+                "quality": quality,
+                "augan": __version__,
+                "torch": torch.__version__,
+            }
+        )
+        return Run(self.folder)
+
+    def _train(self) -> dict[str, Any] | None:
+        """Step after step; what was measured at the end."""
         started = time.monotonic() - self.counters.elapsed_sec
         last_tick, last_steps = self.counters.elapsed_sec, self.counters.steps
         with stop_signals() as signalled, torch.random.fork_rng():
@@ -141,18 +160,7 @@ class VocoderTrainer:
                 if self.fraction() < 1 and int(self.fraction() * count) > int(fraction * count):
                     self._snapshot()
                     self.counters.elapsed_sec = time.monotonic() - started
-        quality = self._snapshot()
-        self.journal.end(
-            {
-                "state": "finished",
-                "images_seen": self.counters.steps * self.config.batch,
-                "training_sec": self.counters.elapsed_sec,
-                "quality": quality,
-                "augan": __version__,
-                "torch": torch.__version__,
-            }
-        )
-        return Run(self.folder)
+        return self._snapshot()
 
     def fraction(self) -> float:
         """The share of the budget that is used."""
