@@ -17,7 +17,7 @@ def rows(budget: dict[str, Any]) -> RunConfig:
     """CTGAN's sampling and its networks without batch normalisation, dropout and packs, in many small batches of the
     relativistic game with lazy penalties on both sides (arXiv:2501.05441).
 
-    In less time than the package `ctgan`, a classifier learns more from its rows (docs/benchmarks.md); what else was
+    A classifier learns more from its rows than from those of the package `ctgan` (docs/benchmarks.md); what else was
     tried is in docs/experiments.md.
     """
     return RunConfig(
