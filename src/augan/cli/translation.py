@@ -137,3 +137,35 @@ def translate_apply(
             say(screen, f"left out: {escape(name)}: {escape(reason)}")
     if found.failed:
         raise typer.Exit(1)
+
+
+@translate_app.command(
+    name="export",
+    epilog=examples(
+        "augan translate export runs/paint --onnx paint.onnx",
+        "augan translate export runs/zebras --program zebras.pt2 --direction a2b",
+    ),
+)
+def translate_export(
+    run: RunArgument,
+    onnx: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an ONNX file.", show_default="none")] = None,
+    program: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a program of torch.export (.pt2).", show_default="none"),
+    ] = None,
+    direction: Annotated[
+        str | None, typer.Option(help="a2b or b2a, of a run that goes both ways.", show_default="the run's")
+    ] = None,
+    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+    json: Json = False,
+) -> None:
+    """Write a generator as files for other programs: images in, images out, of any batch and many sizes."""
+    from augan import translate as translation
+    from augan.cli.console import print_json, show_export
+
+    model = translation.load(run, which=checkpoint)
+    found = translation.export(model, onnx=onnx, program=program, direction=direction)
+    if json:
+        print_json(found.to_json())
+    else:
+        show_export(console(), found)

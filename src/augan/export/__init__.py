@@ -1,16 +1,20 @@
 """A trained model for other programs: ONNX files, exported programs, files of 8 bits."""
 
-from augan.export.exporting import TOLERANCE, Exported, Form, differences, export_model, pace
-from augan.export.onnx import load_onnx
+from augan.export.exporting import TOLERANCE, Exported, Form, checked, differences, export_model, pace, targets_of
+from augan.export.onnx import load_onnx, require_writer, write_graph
 from augan.export.program import trace
 
 __all__ = [
     "TOLERANCE",
     "Exported",
     "Form",
+    "checked",
     "differences",
     "export_model",
     "load_onnx",
     "pace",
+    "require_writer",
+    "targets_of",
     "trace",
+    "write_graph",
 ]

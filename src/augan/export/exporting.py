@@ -86,7 +86,7 @@ def export_model(
         UserError: nothing is asked for, a file exists, a library is missing, other data than the model makes.
         AuganError: a file's images differ from PyTorch's by more than 1e-4; it was not kept.
     """
-    targets = _targets(onnx, program, int8)
+    targets = targets_of(onnx, program, int8)
     if onnx is not None:
         require_writer()
     source = None if against is None else _open_like(model, against)
@@ -98,7 +98,7 @@ def export_model(
             found = _written(name, temporary, traced, model, targets)
             form = _form(name, found, model, temporary)
             if name != "int8":
-                _checked(form)
+                checked(form)
         forms.append(replace(form, path=str(path)))
     threads = torch.get_num_threads()
     if source is None:
@@ -119,7 +119,7 @@ def _written(name: str, path: Path, traced: Any, model: Model, targets: dict[str
     return load_onnx(path)
 
 
-def _targets(onnx: Path | str | None, program: Path | str | None, int8: bool) -> dict[str, Path]:
+def targets_of(onnx: Path | str | None, program: Path | str | None, int8: bool) -> dict[str, Path]:
     """The files to write, by the name of their form."""
     targets = {}
     for name, path, ending in (("program", program, ".pt2"), ("ONNX", onnx, ".onnx")):
@@ -181,7 +181,8 @@ def _form(name: str, found: Model, model: Model, path: Path | None) -> Form:
     )
 
 
-def _checked(form: Form) -> None:
+def checked(form: Form) -> None:
+    """Raises AuganError if a file's images differ from PyTorch's by more than is allowed."""
     if not form.largest_difference <= TOLERANCE:
         raise AuganError(
             f"The images of the {form.name} differ from PyTorch's by {form.largest_difference:.2g}, and {TOLERANCE:g} "

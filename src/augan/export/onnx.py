@@ -42,11 +42,6 @@ def save_onnx(program: Any, model: Model, path: Path) -> None:
     Raises:
         UserError: a library is missing.
     """
-    require_writer()
-    with _quietly():
-        written: Any = torch.onnx.export(
-            program, (), dynamo=True, input_names=input_names(model), output_names=[OUTPUT], opset_version=OPSET
-        )
     described = {
         "item": model.item.to_json(),
         "latent_size": model.latent_size,
@@ -54,6 +49,20 @@ def save_onnx(program: Any, model: Model, path: Path) -> None:
         "generator": model.hash,
         "augan": __version__,
     }
+    write_graph(program, path, input_names(model), described)
+
+
+def write_graph(program: Any, path: Path, inputs: list[str], described: dict[str, Any]) -> None:
+    """Writes a traced graph with one output, `images`, and what `described` says of it.
+
+    Raises:
+        UserError: a library is missing.
+    """
+    require_writer()
+    with _quietly():
+        written: Any = torch.onnx.export(
+            program, (), dynamo=True, input_names=inputs, output_names=[OUTPUT], opset_version=OPSET
+        )
     written.model.metadata_props[KEY] = json.dumps(described)
     written.save(path, external_data=False)
 

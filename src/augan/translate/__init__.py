@@ -20,6 +20,7 @@ from augan.core.files import require_absent
 from augan.core.world import join
 from augan.training import Sink
 from augan.translate.config import RECIPES, TranslationConfig, translation_config
+from augan.translate.exporting import export_translation
 from augan.translate.files import Translated, translate_files
 from augan.translate.measure import Row, TranslationQuality, channels_like, measure_translation, two_sample_accuracy
 from augan.translate.model import TranslationModel, load_translation
@@ -32,6 +33,7 @@ SOUND_PAIRS = ("gain=true", "snr=30", "l1=30", "dropout=false", "learning_rate=1
 """What pairs of sounds need (docs/experiments.md)."""
 load = load_translation
 apply = translate_files
+export = export_translation
 
 __all__ = [
     "RECIPES",
@@ -45,6 +47,7 @@ __all__ = [
     "TranslationTrainer",
     "apply",
     "channels_like",
+    "export",
     "load",
     "measure_translation",
     "open_sides",
