@@ -62,6 +62,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_windows_of_a_table_are_inspected(here: Path) -> None:
+    found = json.loads(done("inspect", here / "waves.csv", "--set", "data.window=12", "--json"))
+    assert (found["item"]["kind"], found["item"]["width"], found["n"]) == ("series", 12, 289)
+
+
 def test_runs_on_a_series_stand_beside_the_trivial_ways(here: Path, tmp_path: Path) -> None:
     asked = ("compare-runs", here / "run", here / "run", "--against", here / "later.csv", "--json")
     found = json.loads(done(*asked))

@@ -119,14 +119,20 @@ def open_reading(data: Any, reading: DataConfig) -> Source:
 
 
 def open_by(
-    data: Any, settings: Sequence[str] = (), *, size: int | str | None = None, label: str | None = None
+    data: Any,
+    settings: Sequence[str] = (),
+    *,
+    size: int | str | None = None,
+    strict: bool = False,
+    kind: str | None = None,
+    label: str | None = None,
 ) -> Source:
     """Data as a run with these settings, such as `data.frames=8`, would read it.
 
     Raises:
         UserError: a wrong setting, or see `augan.open`.
     """
-    return open_reading(data, reading_of(settings, size, strict=False, label=label))
+    return open_reading(data, reading_of(settings, size, strict, kind, label))
 
 
 def resolve_resumed(

@@ -309,9 +309,19 @@ app.command(
 )(compare_runs)
 
 
-@app.command(epilog=examples("augan inspect photos/", "augan inspect set.npz --json"))
+@app.command(
+    epilog=examples(
+        "augan inspect photos/", "augan inspect set.npz --json", "augan inspect weather.csv --set data.window=24"
+    )
+)
 def inspect(
-    data: Data, size: Size = None, kind: Kind = None, strict: Strict = False, label: Label = None, json: Json = False
+    data: Data,
+    size: Size = None,
+    kind: Kind = None,
+    strict: Strict = False,
+    label: Label = None,
+    settings: Settings = None,
+    json: Json = False,
 ) -> None:
     """Say what a data set is: sizes, channels, classes, duplicates, problems."""
     from augan import api, text
@@ -321,7 +331,8 @@ def inspect(
         described = text.open_text(data).described()
         print_json(described) if json else show_corpus(Console(), described)
         return
-    report = api.inspect(data, size=size, strict=strict, kind=kind, label=label)
+    reading: dict[str, Any] = {"size": size, "strict": strict, "kind": kind, "label": label}
+    report = api.inspect(api.open_by(data, settings, **reading)) if settings else api.inspect(data, **reading)
     if json:
         print_json(report.to_json())
     else:
