@@ -62,6 +62,7 @@ def test_a_sound_is_neither_mirrored_nor_cut(run: Path) -> None:
     config = translate.Run(run).config
     assert (config["flip"], config["enlarge"]) == (False, 1.0)
     assert config["gain"]
+    assert config["norm"] == "instance"
     assert config["snr"] > 0
 
 
@@ -117,6 +118,15 @@ def test_no_frequency_gets_louder(run: Path, samples: int) -> None:
     assert made.shape == wave.shape
     ours, theirs = (stft(torch.nn.functional.pad(w, (0, 600)), 256, 128).abs() for w in (made, wave))
     assert ours.sum() <= theirs.sum() * 1.01
+
+
+def test_short_sounds_are_followed_by_silence_as_in_training(run: Path) -> None:
+    model = translate.load(run)
+    sound = model.items["a"].sound
+    assert sound is not None
+    wave = torch.from_numpy(sine(600, 600))[None]
+    longer = torch.nn.functional.pad(wave, (0, sound.samples - 600))
+    assert torch.allclose(translate.translate_wave(model, wave), translate.translate_wave(model, longer)[:, :600])
 
 
 def test_folders_become_folders(run: Path, pairs: Path, tmp_path: Path) -> None:

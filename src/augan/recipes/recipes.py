@@ -153,7 +153,7 @@ def _few_images(facts: Facts, planned: float) -> tuple[dict[str, Any], list[str]
 def _matching(facts: Facts) -> float:
     """0.1 for grey images, and 0.2 for coloured ones, whose classes are harder to tell; 0 without classes.
 
-    0.4 for sounds, which lose classes for good with 0.1 as they gain variety, and for a while only with 0.4.
+    0.4 for sounds, of which a run with 0.1 lost classes again as it gained variety (docs/experiments.md).
     """
     if len(facts.classes) < 2:
         return 0.0

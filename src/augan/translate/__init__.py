@@ -29,7 +29,7 @@ from augan.translate.sounds import translate_wave
 from augan.translate.trainer import Reading, TranslationTrainer
 
 UNCHANGED = ("flip=false", "enlarge=1.0", "flip_equivariance=false")
-SOUND_PAIRS = ("gain=true", "snr=30", "l1=30", "dropout=false", "learning_rate=1e-3")
+SOUND_PAIRS = ("gain=true", "snr=30", "l1=30", "dropout=false", "norm=instance", "learning_rate=1e-3")
 """What pairs of sounds need (docs/experiments.md)."""
 load = load_translation
 apply = translate_files

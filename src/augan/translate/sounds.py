@@ -49,7 +49,7 @@ def translate_wave(
     way = model.direction(direction)
     ours, theirs = sound_of(model, way[0]), sound_of(model, way[2])
     samples = wave.shape[1]
-    whole = F.pad(wave, (0, max(0, 2 * ours.n_fft - samples)))
+    whole = F.pad(wave, (0, max(0, 2 * ours.n_fft - samples, ours.samples - samples)))  # silent behind, as it learnt
     if model.paired:
         shifts = [quieter(model, F.pad(whole, (shift, 0)), way)[:, shift:] for shift in (0, ours.hop // 2)]
         return torch.stack(shifts).mean(0)[:, :samples]
