@@ -121,7 +121,7 @@ def report() -> None:
                 way = f"augan, {minutes:g} min" if side == "model" else side
                 rows.append([name, way, len(same), *(_shown(values) for values in scores)])
     body = f"{(__doc__ or '').split(chr(10), 1)[1].strip()}\n\n{table(['set', 'way', 'seeds', *HEADS.values()], rows)}"
-    write_section("series", "Time series", body)
+    write_section("series", "Time series", body, [cell["machine"] for cell in cells])
 
 
 def _shown(values: list[float | None]) -> str:

@@ -469,11 +469,11 @@ def _studies(found: dict[str, Any]) -> list[str]:
 def report() -> None:
     """Writes the section from what is there."""
     found = {name: read_json(CELLS / f"{name}.json") for name in CELL if (CELLS / f"{name}.json").exists()}
-    machines = sorted({cell["machine"].rsplit(",", 1)[0] for cell in found.values()})
-    parts = [f"On {'; '.join(machines)}. {' '.join((__doc__ or '').split())}"]
+    parts = [" ".join((__doc__ or "").split())]
     for part in (_generations, _enhancements, _vocoders, _studies):
         parts += part(found)
-    write_section("sound", "Sound and speech", "\n\n".join(parts))
+    machines = [cell["machine"] for cell in found.values()]
+    write_section("sound", "Sound and speech", "\n\n".join(parts), machines)
 
 
 def main() -> None:

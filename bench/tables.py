@@ -7,8 +7,8 @@ average, which learnt from generated rows and are tested on the held-out ones; c
 SDMetrics'. Ways: the package `ctgan`, in rounds of 500 rows; `augan-ctgan`, the published game in augan, for as many;
 `augan`, recipe auto, three rounds of 64 rows for each of those; `augan-longer` and `ctgan-longer` with five times the
 rounds; and without a generator `independent` (each column drawn on its own) and `bootstrap` (real rows drawn again).
-Seconds are of the processor that is named, one thread, beside other processes: those of two processors cannot be
-compared. Outcomes are files of bench/tables_cells/: `python -m bench.tables run
+Seconds are of the processor,
+one thread, beside other processes. Outcomes are files of bench/tables_cells/: `python -m bench.tables run
 [SET ...] [--ways A,B]`, `lift [SET ...]`, `report`.
 """
 
@@ -258,22 +258,10 @@ def report() -> None:
             rounds = longer * setting.rounds * (3 if way in ("augan", "augan-longer") else 1)
             shown = "" if way in ("independent", "bootstrap") else rounds
             scores = [f"{mean[key]:.3f}" for key in ("auc", "real_auc", "column_shapes", "pair_trends")]
-            processors = " and ".join(sorted({cell["machine"].split(",")[0] for cell in own}))
-            rows.append([name, way, len(own), shown, f"{mean['seconds']:.0f}", processors, *scores])
-    head = [
-        "set",
-        "way",
-        "splits",
-        "rounds",
-        "seconds",
-        "processor",
-        "AUC",
-        "AUC of real rows",
-        "column shapes",
-        "pair trends",
-    ]
+            rows.append([name, way, len(own), shown, f"{mean['seconds']:.0f}", *scores])
+    head = ["set", "way", "splits", "rounds", "seconds", "AUC", "AUC of real rows", "column shapes", "pair trends"]
     body = f"{(__doc__ or '').split(chr(10), 1)[1].strip()}\n\n{table(head, rows)}\n\n{_lifts()}"
-    write_section("tables", "Tables", body)
+    write_section("tables", "Tables", body, [cell["machine"] for cell in cells])
 
 
 MEASURED = ("auc", "real_auc", "column_shapes", "pair_trends", "seconds")
