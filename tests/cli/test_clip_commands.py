@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import augan
+from augan.augment import gate
 from augan.cli.app import app
 from augan.core.errors import Interrupted, UserError
 from augan.core.optional import require
@@ -181,6 +182,15 @@ def test_a_study_of_clips_has_a_verdict_a_page_and_an_exit_code(
     assert {row["arm"] for row in found["arms"]} == {"real", "classical", "gan-raw"}
     assert found["settings"]["steps"] == 2
     assert found["verdict"]["word"] in page.read_text()
+
+
+def test_what_a_copy_of_clips_would_hold_is_studied(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("augan.metrics.clips.MOST_STEPS", 4)
+    source = augan.open(clips, cutting=augan.data.Cutting(frames=8))
+    settings = [*TINY_CLIPS, "training.measure_images=0"]
+    found = gate.prove(source, "20", minutes=0.01, settings=settings, folds=2, steps=1, force=True)
+    assert {"classical", "gan-classical", "smote"} <= set(found.record.measured)
+    assert not {"vae", "gan-swept"} & set(found.record.measured)
 
 
 def test_a_run_on_images_is_begun_with_and_stills_are_mixed_in(clips: Path, tmp_path: Path) -> None:
