@@ -83,7 +83,8 @@ def test_windows_without_a_generator_keep_what_they_say(make: object) -> None:
     assert (moves > 0.2) == (make in (shuffled, noise))
 
 
-def test_shuffled_time_is_worse_than_other_real_windows_in_all_that_is_of_time() -> None:
+def test_shuffled_time_is_worse_than_other_real_windows_in_all_that_is_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "STEPS", 100)
     real, others = sines(200), sines(200, seed=1)
     found = evaluate_windows(("a", "b"), sines(200, seed=2), real, others, tested_on_others=False).measures
     for name in ("autocorrelation_distance", "cross_correlation_distance", "discriminative_score", "predictive_score"):

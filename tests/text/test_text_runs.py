@@ -146,8 +146,8 @@ def test_a_collapse_is_a_word(sentences: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["train", "{data}", "--recipe", "seqgan"], "Unknown recipe for text 'seqgan'"),
-        (["train", "{data}", "--size", "32"], "--size is for images"),
-        (["train", "{data}", "--from", "x"], "--from is for images"),
+        (["train", "{data}", "--size", "32"], "--size is for other data than text"),
+        (["train", "{data}", "--from", "x"], "--from is for other data than text"),
         (["train", "{data}", "--set", "widht=3"], "widht"),
         (["train", "{data}", "--set", "data.encoding=latin-17"], "Unknown encoding"),
         (["generate", "{run}", "--count", "0", "--out", "x.txt"], "at least 1 sentence"),
