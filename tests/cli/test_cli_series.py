@@ -78,7 +78,7 @@ def test_runs_on_a_series_stand_beside_the_trivial_ways(here: Path, tmp_path: Pa
         (tmp_path / f"{name}.json").write_text(
             done("evaluate", here / "run", "--against", here / "later.csv", "--json")
         )
-    assert "copies" in done("compare-runs", tmp_path / "a.json", tmp_path / "b.json")
+    assert "predictive score" in done("compare-runs", tmp_path / "a.json", tmp_path / "b.json")
 
 
 def test_a_run_has_previews_measures_and_what_the_data_was(here: Path) -> None:

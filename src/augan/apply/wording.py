@@ -28,14 +28,34 @@ ROWS = {
 }
 """Of tables, with the format of each value."""
 
+WINDOWS = {
+    "marginal_distance": ("marginal distance", "0: each column has the real numbers, whenever they are", "{:.3f}"),
+    "autocorrelation_distance": ("autocorrelation distance", "0: each column moves in time as the real one", "{:.3f}"),
+    "cross_correlation_distance": ("cross-correlation distance", "0: columns move together as the real ones", "{:.3f}"),
+    "discriminative_score": ("discriminative score", "0: a network cannot tell them from real ones; to 0.5", "{:.3f}"),
+    "predictive_score": ("predictive score", "error of a network that learnt from them, on real windows", "{:.3f}"),
+    "accuracy_of_classifier": ("accuracy of classifier", "balanced; learnt from these, tested on real ones", "{:.1%}"),
+    "nearest_distance": (
+        "nearest distance",
+        "median, to the nearest real window; 'real' is what new ones have",
+        "{:.3f}",
+    ),
+    "copies": ("copies", "windows that are a real one", "{:.1%}"),
+}
+"""The same of time series."""
 
-def describe_measure(name: str) -> tuple[str, str, str]:
-    """(title, meaning, format of its value) of a measure."""
+
+def describe_measure(name: str, kind: str = "table") -> tuple[str, str, str]:
+    """(title, meaning, format of its value) of a measure; `kind` decides where tables and series have one name."""
+    if kind == "series" and name in WINDOWS:
+        return WINDOWS[name]
     if name in MEASURES:
         measure = MEASURES[name]
         return measure.title, measure.meaning, measure.form
     if name in ROWS:
         return ROWS[name]
+    if name in WINDOWS:
+        return WINDOWS[name]
     title, meaning = (ACCURACY | CLIPS).get(name, (name, ""))
     return title, meaning, "{:.3f}"
 

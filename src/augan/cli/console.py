@@ -116,58 +116,39 @@ def show_lift(console: Console, found: Lift) -> None:
 
 def show_table_evaluation(console: Console, found: TableEvaluation, title: str) -> None:
     """The model beside the trivial baselines, and the columns that are least alike."""
-    sides = found.sides
-    table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
-    table.add_column("measure")
-    for side in sides:
-        table.add_column(side, justify="right", no_wrap=True)
-    table.add_column("meaning")
-    for name, values in found.measures.items():
-        text, meaning, form = describe_measure(name)
-        table.add_row(text, *(form.format(values[side]) if side in values else "" for side in sides), meaning)
     counts = ", ".join(f"{count:,} rows of {name}" for name, count in found.rows.items())
-    table.caption, table.caption_justify = f"{counts}; trivial: columns drawn one by one, real rows drawn again", "left"
-    console.print(table)
-    least = sorted(found.columns.items(), key=lambda pair: pair[1])[:5]
-    say(console, "least alike: " + ", ".join(f"{escape(name)} {score:.2f}" for name, score in least))
-    for note in found.notes:
-        say(console, f"note: {escape(note)}")
-
-
-SERIES_MEASURES = {
-    "marginal_distance": ("marginal distance", "{:.3f}", "0: each column has the real numbers, whenever they are"),
-    "autocorrelation_distance": ("autocorrelation distance", "{:.3f}", "0: each column moves in time as the real one"),
-    "cross_correlation_distance": ("cross-correlation distance", "{:.3f}", "0: columns move together as the real ones"),
-    "discriminative_score": ("discriminative score", "{:.3f}", "0: a network cannot tell them from real ones; to 0.5"),
-    "predictive_score": ("predictive score", "{:.3f}", "error of a network that learnt from them, on real windows"),
-    "accuracy_of_classifier": ("accuracy of classifier", "{:.1%}", "balanced; learnt from these, tested on real ones"),
-    "nearest_distance": (
-        "nearest distance",
-        "{:.3f}",
-        "median, to the nearest real window; 'real': what new ones have",
-    ),
-    "copies": ("copies", "{:.1%}", "windows that are a real one"),
-}
+    caption = f"{counts}; trivial: columns drawn one by one, real rows drawn again"
+    _show_sides(console, found, "table", title, caption, sorted(found.columns.items(), key=lambda pair: pair[1]))
 
 
 def show_series_evaluation(console: Console, found: SeriesEvaluation, title: str) -> None:
     """The model beside windows without a generator and other real ones."""
-    sides = list(found.measures["copies"])
+    counts = ", ".join(f"{count:,} windows of {name}" for name, count in found.windows.items())
+    caption = f"{counts}; distances in deviations of each column"
+    _show_sides(console, found, "series", title, caption, sorted(found.columns.items(), key=lambda pair: -pair[1]))
+
+
+def _show_sides(
+    console: Console,
+    found: TableEvaluation | SeriesEvaluation,
+    kind: str,
+    title: str,
+    caption: str,
+    unlike: list[tuple[str, float]],
+) -> None:
+    """Measures, a column a side; the columns of the data that are least alike, in that order; notes."""
     table = Table(title=escape(title), title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("measure")
-    for side in sides:
+    for side in found.sides:
         table.add_column(side, justify="right", no_wrap=True)
     table.add_column("meaning")
-    for name, (text, form, meaning) in SERIES_MEASURES.items():
-        values = found.measures.get(name)
-        if values is not None:
-            cells = ("" if math.isnan(values[side]) else form.format(values[side]) for side in sides)
-            table.add_row(text, *cells, meaning)
-    counts = ", ".join(f"{count:,} windows of {name}" for name, count in found.windows.items())
-    table.caption, table.caption_justify = f"{counts}; distances in deviations of each column", "left"
+    for name, values in found.measures.items():
+        text, meaning, form = describe_measure(name, kind)
+        known = (values.get(side, math.nan) for side in found.sides)
+        table.add_row(text, *("" if math.isnan(value) else form.format(value) for value in known), meaning)
+    table.caption, table.caption_justify = caption, "left"
     console.print(table)
-    most = sorted(found.columns.items(), key=lambda pair: -pair[1])[:5]
-    say(console, "least alike: " + ", ".join(f"{escape(name)} {score:.2f}" for name, score in most))
+    say(console, "least alike: " + ", ".join(f"{escape(name)} {score:.2f}" for name, score in unlike[:5]))
     for note in found.notes:
         say(console, f"note: {escape(note)}")
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from augan.cli.options import Json, RunArgument
+from augan.cli.options import Json, Onnx, Program, RunArgument
 
 
 def export(
     run: RunArgument,
-    onnx: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an ONNX file.", show_default="none")] = None,
-    program: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write a program of torch.export (.pt2).", show_default="none"),
-    ] = None,
+    onnx: Onnx = None,
+    program: Program = None,
     int8: Annotated[
         bool, typer.Option("--int8", help="Also write NAME-int8.onnx, of 8 bits, and measure what that costs.")
     ] = False,

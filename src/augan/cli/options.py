@@ -48,6 +48,10 @@ Steps = Annotated[
 ]
 Flip = Annotated[bool, typer.Option("--flip", help="Mirrored images keep their label.")]
 Cells = Annotated[Path | None, typer.Option(help="Keep outcomes in this folder; a study that stopped goes on.")]
+Onnx = Annotated[Path | None, typer.Option(metavar="FILE", help="Write an ONNX file.", show_default="none")]
+Program = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write a program of torch.export (.pt2).", show_default="none")
+]
 Groups = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A line an item (.txt) or .npy: items of a group stay on one side of a test."),

@@ -10,7 +10,21 @@ import typer
 from rich.markup import escape
 
 from augan.cli.errors import AuganGroup
-from augan.cli.options import Device, Json, Log, Quiet, RunArgument, Seed, Settings, Size, console, examples, logged
+from augan.cli.options import (
+    Device,
+    Json,
+    Log,
+    Onnx,
+    Program,
+    Quiet,
+    RunArgument,
+    Seed,
+    Settings,
+    Size,
+    console,
+    examples,
+    logged,
+)
 
 translate_app = typer.Typer(
     cls=AuganGroup,
@@ -148,11 +162,8 @@ def translate_apply(
 )
 def translate_export(
     run: RunArgument,
-    onnx: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an ONNX file.", show_default="none")] = None,
-    program: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write a program of torch.export (.pt2).", show_default="none"),
-    ] = None,
+    onnx: Onnx = None,
+    program: Program = None,
     direction: Annotated[
         str | None, typer.Option(help="a2b or b2a, of a run that goes both ways.", show_default="the run's")
     ] = None,

@@ -1,10 +1,21 @@
 """A trained model for other programs: ONNX files, exported programs, files of 8 bits."""
 
-from augan.export.exporting import TOLERANCE, Exported, Form, checked, differences, export_model, pace, targets_of
-from augan.export.onnx import load_onnx, require_writer, write_graph
+from augan.export.exporting import (
+    LEVELS,
+    TOLERANCE,
+    Exported,
+    Form,
+    checked,
+    differences,
+    export_model,
+    pace,
+    targets_of,
+)
+from augan.export.onnx import load_onnx, require_writer, session_of, write_graph
 from augan.export.program import trace
 
 __all__ = [
+    "LEVELS",
     "TOLERANCE",
     "Exported",
     "Form",
@@ -14,6 +25,7 @@ __all__ = [
     "load_onnx",
     "pace",
     "require_writer",
+    "session_of",
     "targets_of",
     "trace",
     "write_graph",

@@ -81,6 +81,19 @@ def _quietly() -> Iterator[None]:
         log.setLevel(level)
 
 
+def session_of(data: bytes) -> Any:
+    """A session of onnxruntime for an ONNX file's bytes, on the processor and on as many threads as PyTorch has.
+
+    Raises:
+        UserError: onnxruntime is missing.
+    """
+    runtime: Any = require("onnxruntime", "export", "Running an ONNX file")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
 class OnnxGenerator(nn.Module):
     """A generator that onnxruntime computes, on the processor and on as many threads as PyTorch has.
 
@@ -91,14 +104,10 @@ class OnnxGenerator(nn.Module):
 
     def __init__(self, path: Path, latent_size: int, classes: int) -> None:
         super().__init__()
-        runtime: Any = require("onnxruntime", "export", "Sampling from an ONNX file")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
         self.latent_size, self.classes = latent_size, classes
         data = path.read_bytes()
         self.register_buffer("digest", torch.frombuffer(bytearray(hashlib.sha256(data).digest()), dtype=torch.uint8))
-        self._session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        self._session = session_of(data)
 
     def forward(
         self, latents: Float[Tensor, "b d"], labels: Int64[Tensor, " b"] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,10 @@ from torch import Tensor, nn
 
 from augan.core.errors import UserError
 from augan.core.files import atomic_file
-from augan.core.optional import require
 from augan.core.version import __version__
-from augan.export import Exported, Form, checked, require_writer, targets_of, write_graph
+from augan.export import LEVELS, Exported, Form, checked, require_writer, session_of, targets_of, write_graph
 from augan.translate.model import TranslationModel
 
-LEVELS = 127.5
 INPUT = "source"
 TIMED = 3
 
@@ -80,7 +79,7 @@ def export_translation(
                 made: Any = torch.export.load(temporary).module()
             else:
                 write_graph(traced, temporary, [INPUT], described)
-                made = _Session(temporary)
+                made = _computed_by(session_of(temporary.read_bytes()))
             form = _form(name, made, portable, (channels, multiple), temporary)
             checked(form)
         forms.append(replace(form, path=str(path)))
@@ -108,18 +107,8 @@ def _side(multiple: int, times: int) -> int:
     return multiple * max(times, 32 // multiple + times)
 
 
-class _Session:
-    """An ONNX file that onnxruntime computes on the processor."""
-
-    def __init__(self, path: Path) -> None:
-        runtime: Any = require("onnxruntime", "export", "Export to ONNX")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
-        self._session = runtime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-
-    def __call__(self, images: Tensor) -> Tensor:
-        return torch.from_numpy(self._session.run(["images"], {INPUT: images.numpy()})[0])
+def _computed_by(session: Any) -> Callable[[Tensor], Tensor]:
+    return lambda images: torch.from_numpy(session.run(["images"], {INPUT: images.numpy()})[0])
 
 
 @torch.no_grad()
