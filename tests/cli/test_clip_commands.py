@@ -148,6 +148,8 @@ def test_what_is_not_for_clips_is_refused(run: Path, clips: Path, tmp_path: Path
 
 
 def test_inspect_says_what_a_set_of_clips_is(tmp_path: Path) -> None:
+    np.savez(tmp_path / "grey.npz", clips=moving(8)[..., 0])  # by its name, without an axis of channels
+    assert json.loads(call("inspect", tmp_path / "grey.npz", "--json"))["item"]["frames"] == 8
     np.savez(tmp_path / "set.npz", clips=moving(8))
     found = json.loads(call("inspect", tmp_path / "set.npz", "--json"))
     assert found["item"]["frames"] == 8

@@ -184,9 +184,10 @@ def has_clips(path: Path) -> bool:
 
 
 def _clip_key(path: Path) -> str | None:
-    """The name of the array of clips: the first known one of rank 5."""
+    """The name of the array of clips: the first known one of rank 5, or one of rank 4 that is called clips."""
     shapes = stored_shapes(path)
-    return next((key for key in ("", *CLIP_KEYS) if key in shapes and len(shapes[key][0]) == 5), None)
+    ranks = {key: len(shapes[key][0]) for key in ("", *CLIP_KEYS) if key in shapes}
+    return next((key for key, rank in ranks.items() if rank == 5 or (key == CLIP_KEYS[0] and rank == 4)), None)
 
 
 def read_array_file(path: Path, cutting: Cutting) -> Input:
